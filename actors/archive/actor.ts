@@ -1,0 +1,163 @@
+/**
+ * The archive actor: drives the archive commands, on a chunker and a pool of ciphers.
+ *
+ * @module
+ */
+import type { KernelSet } from "../../kernels/kernel.ts";
+import { loadKernels } from "../../kernels/load.ts";
+import { WarpError } from "../base/errors.ts";
+import { TRAILER_BYTES } from "../base/limits.ts";
+import type { ChunkerProtocol } from "../chunker/protocol.ts";
+import type { CipherProtocol } from "../cipher/protocol.ts";
+import { verifySignature } from "../cipher/signature.ts";
+import { defineActor, type HandlerContext } from "../runtime/define_actor.ts";
+import { CipherPool } from "./cipher_pool.ts";
+import { CreateJob } from "./create_job.ts";
+import { diffEntries } from "./diff.ts";
+import { Extraction } from "./extract.ts";
+import { listEntries, readFile } from "./list.ts";
+import { openArchive } from "./open_archive.ts";
+import type { ArchiveProtocol, Progress } from "./protocol.ts";
+import { readOpening, readTrailer } from "./reader.ts";
+import { withProgress } from "./report_progress.ts";
+import { ExtractTarget } from "./target_io.ts";
+import { signatureMessage } from "./trailer.ts";
+import { FileInput } from "./archive_io.ts";
+import { verifyMerkle } from "./verify.ts";
+import { openEveryRecord } from "./verify_records.ts";
+
+export interface ArchiveInit {
+  /** Ids of the ciphers it is linked to. */
+  ciphers: string[];
+}
+
+interface ArchiveState {
+  kernels: KernelSet;
+  ciphers: string[];
+}
+
+export const archive = defineActor<ArchiveProtocol, ArchiveState, ArchiveInit>()({
+  name: "archive",
+  init: async ({ ciphers }) => ({ kernels: await loadKernels(), ciphers }),
+  streams: {
+    async *create(state, request, cx) {
+      const { kernels } = state;
+      const chunker = cx.ref<ChunkerProtocol>("chunker");
+      const tools = { kernels, chunker, ciphers: cipherPool(state, cx), signal: cx.signal };
+      const job = new CreateJob(request, tools);
+      return yield* withProgress(job.run(), () => job.progress);
+    },
+
+    async *extract(state, request, cx) {
+      const { kernels } = state;
+      const opened = openArchive(request, kernels, request.isSalvage);
+      try {
+        const { directory, isForce, isOwnerKept, isSetidKept, paths, isSalvage } = request;
+        const target = ExtractTarget.open(directory, {
+          force: isForce,
+          allowSetuid: isSetidKept,
+          ...(isOwnerKept === null ? {} : { sameOwner: isOwnerKept }),
+        });
+        const extraction = new Extraction({
+          entries: opened.entries(),
+          find: opened.find,
+          sources: opened.sources,
+          ciphers: cipherPool(state, cx),
+          target,
+          paths,
+          isSalvage,
+          memoryBytes: request.memoryBytes,
+          signal: cx.signal,
+        });
+        try {
+          yield* withProgress(extraction.run(), () => extraction.progress);
+        } finally {
+          // Directories get their modes and times also when the run ends early.
+          target.finish();
+        }
+        return {
+          files: extraction.progress.files,
+          entries: extraction.entries,
+          bytes: extraction.progress.bytes,
+          problems: extraction.problems,
+          warnings: target.warnings.map(({ path, message }) => ({ path: new Uint8Array(path), message })),
+          missing: extraction.missing,
+          damage: opened.damage?.message ?? null,
+        };
+      } finally {
+        opened.close();
+      }
+    },
+
+    async *verify(state, request, cx) {
+      const { kernels } = state;
+      const input = FileInput.open(request.path);
+      try {
+        const opening = readOpening(input, kernels);
+        const trailer = readTrailer(input, kernels, opening.header);
+        if (trailer.signer !== undefined) {
+          const bytes = new Uint8Array(TRAILER_BYTES);
+          input.read(bytes, input.size - bytes.length);
+          const message = signatureMessage(bytes);
+          if (!verifySignature(trailer.signer, message, trailer.signature!)) {
+            throw new WarpError("E_INTEGRITY", "the signature of the archive does not match");
+          }
+        }
+        const progress: Progress = { phase: "verifying", bytes: 0, files: 0, stored: 0 };
+        const pool = cipherPool(state, cx);
+        const merkle = verifyMerkle(input, opening, trailer, kernels, pool, progress, cx.signal);
+        yield* withProgress(merkle, () => progress);
+        let chunks: number | null = null;
+        if (request.isDeep) {
+          const deep = openEveryRecord(request, kernels, pool, progress, cx.signal);
+          chunks = yield* withProgress(deep, () => progress);
+        }
+        return {
+          root: trailer.root,
+          archiveId: trailer.archiveId,
+          totalLength: trailer.totalLength,
+          isEncrypted: opening.header.encrypted,
+          signer: trailer.signer ?? null,
+          chunks,
+        };
+      } finally {
+        input.close();
+      }
+    },
+
+    async *list({ kernels }, request) {
+      const opened = openArchive(request, kernels);
+      try {
+        return yield* listEntries(opened, request.paths);
+      } finally {
+        opened.close();
+      }
+    },
+
+    async *cat(state, request, cx) {
+      const { kernels } = state;
+      const opened = openArchive(request, kernels);
+      try {
+        yield* readFile(opened, request.member, cipherPool(state, cx), cx.signal);
+        return null;
+      } finally {
+        opened.close();
+      }
+    },
+
+    async *diff(state, request, cx) {
+      const { kernels } = state;
+      const opened = openArchive(request, kernels);
+      try {
+        return yield* diffEntries(opened, request, cipherPool(state, cx), cx.signal);
+      } finally {
+        opened.close();
+      }
+    },
+  },
+  costs: { cat: (bytes) => bytes.length },
+});
+
+function cipherPool({ ciphers }: ArchiveState, cx: HandlerContext): CipherPool {
+  return new CipherPool(ciphers.map((name) => cx.ref<CipherProtocol>(name)));
+}

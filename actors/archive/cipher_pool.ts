@@ -1,0 +1,56 @@
+/**
+ * The ciphers as one: calls go round, and a call that was lost with its Worker is made again on
+ * another. Cipher calls are pure functions of their request, so repeating one is safe.
+ *
+ * @module
+ */
+import { isWarpError, WarpError } from "../base/errors.ts";
+import type { CipherProtocol } from "../cipher/protocol.ts";
+import type { ActorRef } from "../runtime/actor_ref.ts";
+
+type Calls = CipherProtocol["calls"];
+
+const ATTEMPTS_MAX = 3;
+/** zstd 22 on the largest block takes some seconds; anything beyond this hangs. */
+const DEADLINE_MS = 120_000;
+
+export class CipherPool {
+  readonly #refs: ActorRef<CipherProtocol>[];
+  #next = 0;
+
+  constructor(refs: ActorRef<CipherProtocol>[]) {
+    this.#refs = refs;
+  }
+
+  get size(): number {
+    return this.#refs.length;
+  }
+
+  /**
+   * @param request made anew for each attempt, so that a slab which a lost Worker may still write
+   *   to is never used again
+   */
+  async call<Op extends keyof Calls>(
+    op: Op,
+    request: () => Calls[Op]["request"],
+    signal: AbortSignal,
+  ): Promise<Calls[Op]["reply"]> {
+    for (let attempt = 1;; attempt++) {
+      const ref = this.#refs[this.#next++ % this.#refs.length]!;
+      try {
+        return await ref.call(op, request(), { deadlineMs: DEADLINE_MS, signal });
+      } catch (error) {
+        if (attempt === ATTEMPTS_MAX || signal.aborted || !isLost(error)) throw error;
+      }
+    }
+  }
+}
+
+/** Whether the Worker went away, as opposed to the request being at fault. */
+export function isLost(error: unknown): boolean {
+  return isWarpError(error, "E_ACTOR_DOWN") || isWarpError(error, "E_DEADLINE");
+}
+
+export function actorDown(what: string, cause: unknown): WarpError {
+  return new WarpError("E_ACTOR_DOWN", `${what} was lost and could not be replaced`, { cause });
+}

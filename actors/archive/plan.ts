@@ -1,0 +1,140 @@
+/**
+ * What to do with a batch: which chunks are new, in which order and blocks they are stored, and what
+ * the entries refer to. Pure and deterministic: the same input gives the same archive bytes.
+ *
+ * @module
+ */
+import type { Bytes } from "../base/bytes.ts";
+import type { Entry, Extent } from "../base/entry.ts";
+import { BLOCK_RAW_BYTES_MAX } from "../base/limits.ts";
+import { KiB } from "../base/units.ts";
+import type { CodecChoice, SealBlock } from "../cipher/protocol.ts";
+import type { ChunkMap, ChunkRef } from "./chunk_map.ts";
+
+/**
+ * Chunks are deduplicated one by one but compressed and sealed in blocks of about this many raw
+ * bytes: small chunks compress better together, and one block read is still quick.
+ */
+export const BLOCK_TARGET_BYTES = 512 * KiB;
+
+export type CompressionMode = { mode: "auto" | "none" | "lz4" } | { mode: "zstd"; level: number };
+
+/**
+ * Codec for a chunk of the given entropy (millibits per byte). `auto`: what looks random is stored;
+ * the rest is worth zstd, whose fast level costs little more than LZ4 and shrinks far better
+ * (measured: bench/RESULTS.md).
+ */
+export function chooseCodec(compression: CompressionMode, entropy: number): CodecChoice {
+  switch (compression.mode) {
+    case "none":
+      return { codec: 0, level: 0 };
+    case "lz4":
+      return { codec: 1, level: 1 };
+    case "zstd":
+      return { codec: 2, level: compression.level };
+    case "auto":
+      if (entropy > 7850) return { codec: 0, level: 0 };
+      return { codec: 2, level: 1 };
+  }
+}
+
+export interface BatchPlan {
+  /** Ordinal of the first new chunk. */
+  firstChunk: number;
+  /** Local numbers of the new chunks, in ordinal order. */
+  order: number[];
+  blocks: SealBlock[];
+  /** Where each local chunk is, new or old. */
+  refs: ChunkRef[];
+}
+
+export interface PlanInput {
+  cuts: Uint32Array;
+  ids: Bytes;
+  entropy: Uint16Array;
+  compression: CompressionMode;
+  nextChunk: number;
+  nextBlock: number;
+}
+
+/** Plans one batch and enters its new chunks in `known`. */
+export function planBatch(input: PlanInput, known: ChunkMap): BatchPlan {
+  const { cuts, ids, nextChunk } = input;
+  const refs: (ChunkRef | undefined)[] = new Array(cuts.length);
+  const sameAs = new Map<string, number>();
+  const groups = new Map<string, { choice: CodecChoice; chunks: number[] }>();
+  for (let i = 0; i < cuts.length; i++) {
+    const id = ids.subarray(32 * i, 32 * i + 32);
+    refs[i] = known.get(id);
+    if (refs[i] !== undefined) continue;
+    const key = String.fromCharCode(...id);
+    if (sameAs.has(key)) continue;
+    sameAs.set(key, i);
+    const choice = chooseCodec(input.compression, input.entropy[i] ?? 0);
+    const group = `${choice.codec}:${choice.level}`;
+    if (!groups.has(group)) groups.set(group, { choice, chunks: [] });
+    groups.get(group)!.chunks.push(i);
+  }
+  const order: number[] = [];
+  const blocks: SealBlock[] = [];
+  for (const { choice, chunks } of groups.values()) {
+    for (const block of intoBlocks(chunks, cuts)) {
+      blocks.push({ ordinal: input.nextBlock + blocks.length, chunks: block, choice });
+      order.push(...block);
+    }
+  }
+  order.forEach((local, i) => {
+    refs[local] = { source: 0, ordinal: nextChunk + i };
+    known.set(ids.subarray(32 * local, 32 * local + 32), refs[local]);
+  });
+  for (let i = 0; i < cuts.length; i++) {
+    refs[i] ??= refs[sameAs.get(String.fromCharCode(...ids.subarray(32 * i, 32 * i + 32)))!];
+  }
+  return { firstChunk: nextChunk, order, blocks, refs: refs as ChunkRef[] };
+}
+
+function* intoBlocks(chunks: number[], cuts: Uint32Array): Generator<number[]> {
+  let block: number[] = [], raw = 0;
+  for (const i of chunks) {
+    const length = chunkLength(cuts, i);
+    if (block.length > 0 && raw + length > BLOCK_RAW_BYTES_MAX) {
+      yield block;
+      block = [], raw = 0;
+    }
+    block.push(i);
+    raw += length;
+    if (raw < BLOCK_TARGET_BYTES) continue;
+    yield block;
+    block = [], raw = 0;
+  }
+  if (block.length > 0) yield block;
+}
+
+export function chunkLength(cuts: Uint32Array, i: number): number {
+  return cuts[i]! - (i === 0 ? 0 : cuts[i - 1]!);
+}
+
+/** Rewrites extents from local chunk numbers to archive ordinals; neighbours are joined. */
+export function resolveEntries(entries: Entry[], cuts: Uint32Array, refs: ChunkRef[]): Entry[] {
+  return entries.map((entry) => {
+    if (entry.type !== "piece" && entry.type !== "file") return entry;
+    return { ...entry, extents: entry.extents.flatMap((e) => resolveExtent(e, cuts, refs)) };
+  });
+}
+
+function resolveExtent(extent: Extent, cuts: Uint32Array, refs: ChunkRef[]): Extent[] {
+  if (extent.count === 0) return [extent];
+  const out: Extent[] = [];
+  for (let i = extent.first; i < extent.first + extent.count; i++) {
+    const { source, ordinal } = refs[i]!;
+    const length = chunkLength(cuts, i);
+    const last = out.at(-1);
+    if (last?.source === source && last.first + last.count === ordinal) {
+      last.length += length;
+      last.count++;
+    } else {
+      out.push({ length, source, first: ordinal, count: 1 });
+    }
+  }
+  return out;
+}

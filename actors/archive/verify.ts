@@ -1,0 +1,118 @@
+/**
+ * Verification: the Merkle tree over every stored byte, without any key; and with one, every record
+ * opened in its place.
+ *
+ * @module
+ */
+import type { KernelSet } from "../../kernels/kernel.ts";
+import { equal } from "../base/bytes.ts";
+import { WarpError } from "../base/errors.ts";
+import { HEADER_BYTES, MERKLE_BLOCK_BYTES } from "../base/limits.ts";
+import { MerkleHash, NODE_BYTES } from "../base/merkle_hash.ts";
+import { MiB } from "../base/units.ts";
+import type { ArchiveInput } from "./archive_io.ts";
+import type { CipherPool } from "./cipher_pool.ts";
+import type { Progress } from "./protocol.ts";
+import type { Opening } from "./reader.ts";
+import type { Trailer } from "./trailer.ts";
+
+const SLAB_BYTES = 4 * MiB;
+const NODES_AT_ONCE = MiB / NODE_BYTES;
+
+/**
+ * Recomputes the leaves of the body on the ciphers and compares them with the stored level 0, then
+ * every upper level and the root.
+ * @throws {WarpError} E_INTEGRITY
+ */
+export async function verifyMerkle(
+  input: ArchiveInput,
+  opening: Opening,
+  trailer: Trailer,
+  kernels: KernelSet,
+  ciphers: CipherPool,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<void> {
+  await verifyLeaves(input, trailer, ciphers, progress, signal);
+  const hash = new MerkleHash(kernels.blake3);
+  let level = { offset: trailer.treeOffset, count: trailer.leafCount };
+  while (level.count > 1) {
+    level = verifyParents(input, hash, level);
+    signal.throwIfAborted();
+  }
+  const top = new Uint8Array(NODE_BYTES);
+  input.read(top, level.offset);
+  const root = hash.root(opening.binding, trailer.treeOffset - HEADER_BYTES, top);
+  if (!equal(root, trailer.root)) throw damage("the root of the archive does not match");
+}
+
+async function verifyLeaves(
+  input: ArchiveInput,
+  trailer: Trailer,
+  ciphers: CipherPool,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<void> {
+  progress.bytesTotal = trailer.treeOffset - HEADER_BYTES;
+  let next = HEADER_BYTES;
+  const lane = async () => {
+    let slab = new SharedArrayBuffer(SLAB_BYTES);
+    while (next < trailer.treeOffset) {
+      const offset = next;
+      const length = Math.min(SLAB_BYTES, trailer.treeOffset - offset);
+      next += length;
+      let isFirst = true;
+      const leaves = await ciphers.call("leaves", () => {
+        if (!isFirst) slab = new SharedArrayBuffer(SLAB_BYTES);
+        isFirst = false;
+        if (input.read(new Uint8Array(slab, 0, length), offset) < length) {
+          throw new WarpError("E_TRUNCATED", "the archive became shorter while it was read");
+        }
+        return { slab, length };
+      }, signal);
+      compareLeaves(input, trailer, offset, leaves);
+      progress.bytes += length;
+      signal.throwIfAborted();
+    }
+  };
+  const lanes = Math.min(ciphers.size + 1, Math.ceil(progress.bytesTotal / SLAB_BYTES));
+  await Promise.all(Array.from({ length: lanes }, lane));
+}
+
+function compareLeaves(
+  input: ArchiveInput,
+  trailer: Trailer,
+  offset: number,
+  leaves: Uint8Array,
+): void {
+  const first = (offset - HEADER_BYTES) / MERKLE_BLOCK_BYTES;
+  const stored = new Uint8Array(leaves.length);
+  input.read(stored, trailer.treeOffset + first * NODE_BYTES);
+  if (equal(stored, leaves)) return;
+  for (let i = 0; i < leaves.length; i += NODE_BYTES) {
+    if (equal(stored.subarray(i, i + NODE_BYTES), leaves.subarray(i, i + NODE_BYTES))) continue;
+    const at = HEADER_BYTES + (first + i / NODE_BYTES) * MERKLE_BLOCK_BYTES;
+    throw damage(`the archive is damaged in the 64 KiB at byte ${at}`, at);
+  }
+}
+
+function verifyParents(
+  input: ArchiveInput,
+  hash: MerkleHash,
+  level: { offset: number; count: number },
+): { offset: number; count: number } {
+  const parents = { offset: level.offset + level.count * NODE_BYTES, count: Math.ceil(level.count / 2) };
+  for (let i = 0; i < level.count; i += NODES_AT_ONCE) {
+    const nodes = new Uint8Array(Math.min(NODES_AT_ONCE, level.count - i) * NODE_BYTES);
+    input.read(nodes, level.offset + i * NODE_BYTES);
+    const computed = hash.parents(nodes);
+    const stored = new Uint8Array(computed.length);
+    input.read(stored, parents.offset + i / 2 * NODE_BYTES);
+    if (!equal(computed, stored)) throw damage("the Merkle tree of the archive is damaged");
+  }
+  return parents;
+}
+
+function damage(message: string, at?: number): WarpError {
+  return new WarpError("E_INTEGRITY", message, at === undefined ? {} : { details: { at } });
+}

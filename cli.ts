@@ -1,0 +1,82 @@
+#!/usr/bin/env -S deno run -A
+/**
+ * The `warp` program: the table of verbs. Each command's module is loaded only when it is called.
+ *
+ * @module
+ */
+import type { VerbTable } from "./actors/base/command.ts";
+import { runCommandLine } from "./actors/base/shell.ts";
+
+const archive = () => import("./actors/archive/cli.ts");
+const keys = () => import("./actors/cipher/cli.ts");
+
+export const VERBS: VerbTable = {
+  "create": {
+    group: "Archives",
+    summary: "store files and directories in a new archive",
+    load: async () => (await archive()).createCommand(),
+  },
+  "extract": {
+    group: "Archives",
+    summary: "write an archive's files to a directory",
+    load: async () => (await archive()).extractCommand(),
+  },
+  "list": {
+    group: "Archives",
+    summary: "name what an archive holds",
+    load: async () => (await archive()).listCommand(),
+  },
+  "cat": {
+    group: "Archives",
+    summary: "write files of an archive to stdout",
+    load: async () => (await archive()).catCommand(),
+  },
+  "info": {
+    group: "Archives",
+    summary: "describe an archive",
+    load: async () => (await archive()).infoCommand(),
+  },
+  "verify": {
+    group: "Archives",
+    summary: "check that an archive is whole, and who signed it",
+    load: async () => (await archive()).verifyCommand(),
+  },
+  "diff": {
+    group: "Archives",
+    summary: "compare an archive with a directory",
+    load: async () => (await archive()).diffCommand(),
+  },
+  "key new": {
+    group: "Keys",
+    summary: "make a key file for encryption and signatures",
+    load: async () => (await keys()).keyNewCommand,
+  },
+  "key show": {
+    group: "Keys",
+    summary: "print the public halves of a key file",
+    load: async () => (await keys()).keyShowCommand,
+  },
+  "doctor": {
+    group: "Tools",
+    summary: "show what this machine has and which kernel backends are used",
+    load: async () => (await import("./kernels/cli.ts")).doctorCommand,
+  },
+  "completions": {
+    group: "Tools",
+    summary: "print a completion script for a shell",
+    load: async () => (await import("./actors/base/completions.ts")).completionsCommand(VERBS),
+  },
+  "man": {
+    group: "Tools",
+    summary: "print the manual page",
+    load: async () => (await import("./actors/base/man.ts")).manCommand(VERBS),
+  },
+  "version": {
+    group: "Tools",
+    summary: "print the version",
+    load: async () => (await import("./actors/base/builtin_commands.ts")).versionCommand,
+  },
+};
+
+// Explicit, because a Worker that hangs would keep the process alive.
+if (import.meta.main) Deno.exit(await runCommandLine(VERBS, Deno.args));
