@@ -77,7 +77,7 @@ export async function startTree(
   const { startSupervisor } = await import("./runtime/supervisor.ts");
   const trace = io.options.traceFile === undefined
     ? undefined
-    : (await import("./runtime/trace_sinks.ts")).openTrace(io.options.traceFile);
+    : (await import("./runtime/trace.ts")).openTrace(io.options.traceFile);
   return await startSupervisor({
     flags: ROOT_FLAGS,
     children: archiveTree(options),

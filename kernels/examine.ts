@@ -7,7 +7,8 @@
 import { calibrate } from "./calibrate.ts";
 import { cachePath, writeMeasurements } from "./choice_cache.ts";
 import type { BackendName, KernelName } from "./kernel.ts";
-import { readEnvironment, tryBackend } from "./load.ts";
+import { readEnvironment } from "./load.ts";
+import { tryBackend } from "./probe.ts";
 import { backendsOf, KERNEL_NAMES } from "./registry.ts";
 import { type Environment, type Force, forced, type Measurements, rank } from "./select.ts";
 

@@ -6,12 +6,12 @@
  *
  * @module
  */
-import { toWireError, WarpError } from "../actors/base/errors.ts";
+import { WarpError } from "../actors/base/errors.ts";
 import { cachePath, readMeasurements } from "./choice_cache.ts";
 import type { Backend, BackendName, KernelName, Kernels, KernelSet } from "./kernel.ts";
-import { backendsOf, KERNEL_NAMES, REGISTRY } from "./registry.ts";
+import { type Trial, tryBackend } from "./probe.ts";
+import { backendsOf, KERNEL_NAMES } from "./registry.ts";
 import { type Environment, type Force, forced, type Measurements, rank } from "./select.ts";
-import { selfTest } from "./self_test.ts";
 
 export interface LoadOptions {
   /** Backends that must be used; what cannot be had is an error. */
@@ -19,11 +19,6 @@ export interface LoadOptions {
   /** Default: the environment of the process, or nothing without permission to read it. */
   environment?: Environment;
 }
-
-/** A backend that was tried. */
-export type Trial<K extends KernelName = KernelName> =
-  | { isUsable: true; backend: Backend<Kernels[K]> }
-  | { isUsable: false; isPresent: boolean; reason: string };
 
 let loaded: Promise<KernelSet> | undefined;
 
@@ -88,30 +83,6 @@ async function choose<K extends KernelName>(
     "E_BACKEND_UNAVAILABLE",
     `no usable backend for ${kernel} (${reasons.join("; ")})`,
   );
-}
-
-/** Opens one backend and runs its self-test. Never throws. */
-export async function tryBackend<K extends KernelName>(
-  kernel: K,
-  name: BackendName,
-): Promise<Trial<K>> {
-  const open = REGISTRY[kernel].find(([candidate]) => candidate === name)?.[1];
-  if (open === undefined) {
-    return { isUsable: false, isPresent: false, reason: `${kernel} has no such backend` };
-  }
-  let backend: Backend<Kernels[K]>;
-  try {
-    backend = await open() as Backend<Kernels[K]>;
-  } catch (error) {
-    return { isUsable: false, isPresent: false, reason: toWireError(error).message };
-  }
-  const fault = selfTest(kernel, backend.kernel);
-  if (fault === undefined) return { isUsable: true, backend };
-  return {
-    isUsable: false,
-    isPresent: true,
-    reason: `self-test failed: ${fault} (${backend.description})`,
-  };
 }
 
 /** The variables that matter here; those without permission to read count as unset. */

@@ -35,7 +35,7 @@ export type Registry = {
 
 export const REGISTRY: Registry = {
   blake3: [
-    //["native", async () => (await import("./blake3/native.ts")).open()],
+    ["native", async () => (await import("./blake3/native.ts")).open()],
     ["node", async () => await (await import("./blake3/node.ts")).open()],
     ["portable", async () => (await import("./blake3/portable.ts")).open()],
   ],
@@ -45,7 +45,7 @@ export const REGISTRY: Registry = {
     ["portable", async () => (await import("./aead/portable.ts")).open()],
   ],
   boundary: [
-    //["native", async () => (await import("./boundary/native.ts")).open()],
+    ["native", async () => (await import("./boundary/native.ts")).open()],
     ["portable", async () => (await import("./boundary/portable.ts")).open()],
   ],
   zstd: [

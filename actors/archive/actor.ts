@@ -80,7 +80,10 @@ export const archive = defineActor<ArchiveProtocol, ArchiveState, ArchiveInit>()
           entries: extraction.entries,
           bytes: extraction.progress.bytes,
           problems: extraction.problems,
-          warnings: target.warnings.map(({ path, message }) => ({ path: new Uint8Array(path), message })),
+          warnings: target.warnings.map(({ path, message }) => ({
+            path: new Uint8Array(path),
+            message,
+          })),
           missing: extraction.missing,
           damage: opened.damage?.message ?? null,
         };

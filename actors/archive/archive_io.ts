@@ -8,7 +8,6 @@ import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Bytes } from "../base/bytes.ts";
 import { asWarpError, fromSystemError, WarpError } from "../base/errors.ts";
-import { MiB } from "../base/units.ts";
 import type { NodeSpill } from "./merkle.ts";
 import type { ArchiveOutput } from "./writer.ts";
 
@@ -45,7 +44,13 @@ export class FileInput implements ArchiveInput {
   read(buffer: Bytes, offset: number): number {
     let done = 0;
     while (done < buffer.length) {
-      const count = readSync(this.#fd, buffer as Uint8Array, done, buffer.length - done, offset + done);
+      const count = readSync(
+        this.#fd,
+        buffer as Uint8Array,
+        done,
+        buffer.length - done,
+        offset + done,
+      );
       if (count === 0) break;
       done += count;
     }
@@ -114,7 +119,9 @@ export class FileOutput implements ArchiveOutput {
     } catch (cause) {
       if (cause instanceof WarpError) throw cause;
       const known = asWarpError(cause);
-      throw new WarpError(known.code, `"${partial}" cannot be written: ${known.message}`, { cause });
+      throw new WarpError(known.code, `"${partial}" cannot be written: ${known.message}`, {
+        cause,
+      });
     }
   }
 
@@ -209,7 +216,13 @@ export class FileSpill implements NodeSpill {
   read(nodes: Bytes, offset: number): void {
     let done = 0;
     while (done < nodes.length) {
-      const count = readSync(this.#input, nodes as Uint8Array, done, nodes.length - done, offset + done);
+      const count = readSync(
+        this.#input,
+        nodes as Uint8Array,
+        done,
+        nodes.length - done,
+        offset + done,
+      );
       if (count === 0) throw new WarpError("E_IO", "a temporary file was cut short");
       done += count;
     }

@@ -30,7 +30,12 @@ export class SourceSet {
    * @param own the archive itself (source 0)
    * @param places where base archives may be: files given by the user, and the archive's own path
    */
-  constructor(kernels: KernelSet, own: ChunkSource, prologue: Prologue, places: { own: string; bases: string[] }) {
+  constructor(
+    kernels: KernelSet,
+    own: ChunkSource,
+    prologue: Prologue,
+    places: { own: string; bases: string[] },
+  ) {
     this.#kernels = kernels;
     this.#own = own;
     this.#prologue = prologue;

@@ -7,6 +7,7 @@
 import { isWarpError, WarpError } from "../base/errors.ts";
 import type { CipherProtocol } from "../cipher/protocol.ts";
 import type { ActorRef } from "../runtime/actor_ref.ts";
+import type { ReplyOf, RequestOf } from "../runtime/protocol.ts";
 
 type Calls = CipherProtocol["calls"];
 
@@ -32,9 +33,9 @@ export class CipherPool {
    */
   async call<Op extends keyof Calls>(
     op: Op,
-    request: () => Calls[Op]["request"],
+    request: () => RequestOf<Calls[Op]>,
     signal: AbortSignal,
-  ): Promise<Calls[Op]["reply"]> {
+  ): Promise<ReplyOf<Calls[Op]>> {
     for (let attempt = 1;; attempt++) {
       const ref = this.#refs[this.#next++ % this.#refs.length]!;
       try {

@@ -15,6 +15,7 @@ import { buildKeySection } from "../cipher/key_section.ts";
 import { readKeyFile } from "../cipher/key_file.ts";
 import { readPassphrase } from "../cipher/passphrase.ts";
 import type { ActorRef } from "../runtime/actor_ref.ts";
+import type { RequestOf, ResultOf } from "../runtime/protocol.ts";
 import { exists, partialPathOf } from "./archive_io.ts";
 import { chunkSizes, HEADER_MAGIC } from "./header.ts";
 import { findArchiveKey, isKeyOffered, readOpeningAt, spoolStdin } from "./keys_io.ts";
@@ -32,7 +33,14 @@ import type {
 } from "./options.ts";
 import { openArchive } from "./open_archive.ts";
 import { dropPartialKey, keepPartialKey, recallPartialKey } from "./partial_key.ts";
-import { formatInfo, nameOf, printCreated, printExtracted, printRow, reportProblems } from "./print.ts";
+import {
+  formatInfo,
+  nameOf,
+  printCreated,
+  printExtracted,
+  printRow,
+  reportProblems,
+} from "./print.ts";
 import type { ArchiveAccess, ArchiveProtocol, CreateRequest, Progress } from "./protocol.ts";
 
 /** Chosen by measured dedup and speed on pairs of real versions: bench/RESULTS.md. */
@@ -215,21 +223,27 @@ async function verify(options: VerifyOptions, io: CommandIo): Promise<number> {
       chunks: result.chunks,
     });
     const deep = result.chunks === null ? "" : `, ${result.chunks} chunks opened`;
-    io.note(`intact: root ${toHex(result.root)}${signer === null ? "" : `, signed by ${signer}`}${deep}`);
+    io.note(
+      `intact: root ${toHex(result.root)}${signer === null ? "" : `, signed by ${signer}`}${deep}`,
+    );
     return 0;
   });
 }
 
 async function list(options: ListOptions, io: CommandIo): Promise<number> {
-  return await withAccess(options, io, (access) =>
-    withArchive({ ciphers: 0, withChunker: false, inThread: true }, io, async (archive) => {
-      const request = { ...access, paths: options.paths.map(archivePath) };
-      const stream = archive.stream("list", request, streamOptions(io));
-      for await (const rows of stream.items) {
-        for (const entry of rows) printRow(entry, options, io);
-      }
-      return reportMissing((await stream.result).missing, io);
-    }));
+  return await withAccess(
+    options,
+    io,
+    (access) =>
+      withArchive({ ciphers: 0, withChunker: false, inThread: true }, io, async (archive) => {
+        const request = { ...access, paths: options.paths.map(archivePath) };
+        const stream = archive.stream("list", request, streamOptions(io));
+        for await (const rows of stream.items) {
+          for (const entry of rows) printRow(entry, options, io);
+        }
+        return reportMissing((await stream.result).missing, io);
+      }),
+  );
 }
 
 async function info(options: InfoOptions, io: CommandIo): Promise<number> {
@@ -250,35 +264,43 @@ async function info(options: InfoOptions, io: CommandIo): Promise<number> {
 }
 
 async function cat(options: CatOptions, io: CommandIo): Promise<number> {
-  return await withAccess(options, io, (access) =>
-    withArchive({ ciphers: 1, withChunker: false, inThread: true }, io, async (archive) => {
-      for (const path of options.paths) {
-        const request = { ...access, member: archivePath(path) };
-        const stream = archive.stream("cat", request, streamOptions(io, 8 * MiB));
-        for await (const bytes of stream.items) io.stdout.write(bytes);
-        await stream.result;
-      }
-      return 0;
-    }));
+  return await withAccess(
+    options,
+    io,
+    (access) =>
+      withArchive({ ciphers: 1, withChunker: false, inThread: true }, io, async (archive) => {
+        for (const path of options.paths) {
+          const request = { ...access, member: archivePath(path) };
+          const stream = archive.stream("cat", request, streamOptions(io, 8 * MiB));
+          for await (const bytes of stream.items) io.stdout.write(bytes);
+          await stream.result;
+        }
+        return 0;
+      }),
+  );
 }
 
 async function diff(options: DiffOptions, io: CommandIo): Promise<number> {
-  return await withAccess(options, io, (access) =>
-    withArchive({ ciphers: 1, withChunker: false, inThread: true }, io, async (archive) => {
-      const { directory, excludes } = options;
-      const request = { ...access, directory, excludes: [...excludes] };
-      const stream = archive.stream("diff", request, streamOptions(io));
-      for await (const rows of stream.items) {
-        for (const { path, change, what } of rows) {
-          const name = nameOf(path);
-          io.json({ message_type: "difference", path: name, change, what });
-          if (!io.options.isJson) io.stdout.write(`${change} ${name}${what && ` (${what})`}\n`);
+  return await withAccess(
+    options,
+    io,
+    (access) =>
+      withArchive({ ciphers: 1, withChunker: false, inThread: true }, io, async (archive) => {
+        const { directory, excludes } = options;
+        const request = { ...access, directory, excludes: [...excludes] };
+        const stream = archive.stream("diff", request, streamOptions(io));
+        for await (const rows of stream.items) {
+          for (const { path, change, what } of rows) {
+            const name = nameOf(path);
+            io.json({ message_type: "difference", path: name, change, what });
+            if (!io.options.isJson) io.stdout.write(`${change} ${name}${what && ` (${what})`}\n`);
+          }
         }
-      }
-      const { differences, problems } = await stream.result;
-      const code = reportProblems(problems, io);
-      return code !== 0 ? code : differences === 0 ? 0 : 1;
-    }));
+        const { differences, problems } = await stream.result;
+        const code = reportProblems(problems, io);
+        return code !== 0 ? code : differences === 0 ? 0 : 1;
+      }),
+  );
 }
 
 // --- shared
@@ -341,9 +363,9 @@ type Followed = "create" | "extract" | "verify";
 async function follow<Op extends Followed>(
   archive: ActorRef<ArchiveProtocol>,
   op: Op,
-  request: ArchiveProtocol["streams"][Op]["request"],
+  request: RequestOf<ArchiveProtocol["streams"][Op]>,
   io: CommandIo,
-): Promise<ArchiveProtocol["streams"][Op]["result"]> {
+): Promise<ResultOf<ArchiveProtocol["streams"][Op]>> {
   const stream = archive.stream(op, request, streamOptions(io));
   for await (const item of stream.items) {
     const { phase, bytes, bytesTotal, files, path } = item as Progress;

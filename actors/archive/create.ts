@@ -16,7 +16,13 @@ import { type ArchiveSecrets, RECORD_OVERHEAD_MAX } from "../cipher/record.ts";
 import type { ActorRef } from "../runtime/actor_ref.ts";
 import { SlabPool, type SlabRef } from "../runtime/slab_pool.ts";
 import { AsyncQueue } from "./async_queue.ts";
-import { BLOCK_TARGET_BYTES, type BatchPlan, type CompressionMode, planBatch, resolveEntries } from "./plan.ts";
+import {
+  type BatchPlan,
+  BLOCK_TARGET_BYTES,
+  type CompressionMode,
+  planBatch,
+  resolveEntries,
+} from "./plan.ts";
 import type { ChunkMap } from "./chunk_map.ts";
 import { actorDown, type CipherPool, isLost } from "./cipher_pool.ts";
 import type { Progress } from "./protocol.ts";

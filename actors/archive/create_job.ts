@@ -177,13 +177,23 @@ export class CreateJob {
         throw new WarpError("E_USAGE", "the base archives do not share their chunk ids");
       }
       const { header, trailer } = base;
-      const own = { id: header.archiveId, root: trailer.root, name: basename(path), key: archiveKey };
+      const own = {
+        id: header.archiveId,
+        root: trailer.root,
+        name: basename(path),
+        key: archiveKey,
+      };
       refs.push(own, ...base.prologue.bases);
       base.close();
     }
-    const unique = refs.filter((ref, i) => refs.findIndex((other) => equal(other.id, ref.id)) === i);
+    const unique = refs.filter((ref, i) =>
+      refs.findIndex((other) => equal(other.id, ref.id)) === i
+    );
     if (unique.length > BASES_MAX) {
-      throw new WarpError("E_LIMIT", `an archive can have ${BASES_MAX} bases, not ${unique.length}`);
+      throw new WarpError(
+        "E_LIMIT",
+        `an archive can have ${BASES_MAX} bases, not ${unique.length}`,
+      );
     }
     const random = (length: number) => new Uint8Array(randomBytes(length));
     return {
@@ -225,7 +235,9 @@ export class CreateJob {
       for (const page of reader.indexPages()) {
         for (let i = 0; i < page.count; i++) {
           const id = page.id(i);
-          if (known.get(id) === undefined) known.set(id, { source: k + 1, ordinal: page.firstChunk + i });
+          if (known.get(id) === undefined) {
+            known.set(id, { source: k + 1, ordinal: page.firstChunk + i });
+          }
         }
       }
       reader.close();

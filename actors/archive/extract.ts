@@ -16,7 +16,7 @@ import {
   BlockPlanner,
   type ChunkRead,
   DecodeBuffers,
-  DecodedGroup,
+  type DecodedGroup,
   decodeGroup,
 } from "./block_reader.ts";
 import type { SourceSet } from "./bases.ts";

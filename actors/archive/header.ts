@@ -59,11 +59,17 @@ export function bindingInput(headerBytes: Bytes): Uint8Array<ArrayBuffer> {
 /** @throws {WarpError} E_NOT_AN_ARCHIVE, E_VERSION, E_TRUNCATED, E_INTEGRITY */
 export function decodeHeader(bytes: Bytes): Header {
   const magicLength = Math.min(bytes.length, HEADER_MAGIC.length);
-  if (bytes.length === 0 || !equal(bytes.subarray(0, magicLength), HEADER_MAGIC.subarray(0, magicLength))) {
+  if (
+    bytes.length === 0 ||
+    !equal(bytes.subarray(0, magicLength), HEADER_MAGIC.subarray(0, magicLength))
+  ) {
     throw new WarpError("E_NOT_AN_ARCHIVE", "this is not a .warp archive");
   }
   if (bytes.length < HEADER_BYTES) {
-    throw new WarpError("E_TRUNCATED", `the archive ends inside its header, at byte ${bytes.length}`);
+    throw new WarpError(
+      "E_TRUNCATED",
+      `the archive ends inside its header, at byte ${bytes.length}`,
+    );
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, HEADER_BYTES);
   const version = view.getUint16(8, true);

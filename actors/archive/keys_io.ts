@@ -31,10 +31,9 @@ export async function findArchiveKey(
   const identities = readIdentities(keys);
   const sorts = keySorts(keySection);
   const wantsPassphrase = sorts.takesPassphrase &&
-    (identities.length === 0 || keys.passphraseFile !== undefined || keys.passphraseFd !== undefined);
-  const passphrase = wantsPassphrase
-    ? await readPassphrase(keys, io, { isNew: false })
-    : undefined;
+    (identities.length === 0 || keys.passphraseFile !== undefined ||
+      keys.passphraseFd !== undefined);
+  const passphrase = wantsPassphrase ? await readPassphrase(keys, io, { isNew: false }) : undefined;
   try {
     return await openKeySection(keySection, header.archiveId, { passphrase, identities });
   } finally {

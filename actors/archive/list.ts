@@ -8,7 +8,13 @@ import type { FileEntry, FinalEntry } from "../base/entry.ts";
 import { WarpError } from "../base/errors.ts";
 import { comparePaths, isWithin } from "../base/path_order.ts";
 import { MiB } from "../base/units.ts";
-import { BlockGroup, BlockPlanner, type ChunkRead, DecodeBuffers, decodeGroup } from "./block_reader.ts";
+import {
+  BlockGroup,
+  BlockPlanner,
+  type ChunkRead,
+  DecodeBuffers,
+  decodeGroup,
+} from "./block_reader.ts";
 import type { CipherPool } from "./cipher_pool.ts";
 import type { OpenedArchive } from "./open_archive.ts";
 

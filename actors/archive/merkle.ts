@@ -115,7 +115,10 @@ export class MerkleBuilder {
    * Ends the body: gives all levels to `emit`, lowest first, and returns root and leaf count.
    * The body is never empty: it holds at least the prologue.
    */
-  finish(binding: Bytes, emit: (nodes: Uint8Array) => void): { root: Uint8Array; leafCount: number } {
+  finish(
+    binding: Bytes,
+    emit: (nodes: Uint8Array) => void,
+  ): { root: Uint8Array; leafCount: number } {
     invariant(this.#bodyLength > 0, "empty body");
     if (this.#partialLength > 0) this.#addLeaves(this.#partial.subarray(0, this.#partialLength));
     const leafCount = this.#leaves.length / NODE_BYTES;

@@ -46,7 +46,8 @@ export function modeText(type: FinalEntry["type"], mode: number): string {
     const last = mode & special ? (x ? letter : letter.toUpperCase()) : x ? "x" : "-";
     return (bits & 4 ? "r" : "-") + (bits & 2 ? "w" : "-") + last;
   };
-  return TYPE_LETTERS[type] + triple(6, 0o4000, "s") + triple(3, 0o2000, "s") + triple(0, 0o1000, "t");
+  return TYPE_LETTERS[type] + triple(6, 0o4000, "s") + triple(3, 0o2000, "s") +
+    triple(0, 0o1000, "t");
 }
 
 export function printRow(entry: FinalEntry, options: ListOptions, io: CommandIo): void {
@@ -73,7 +74,9 @@ function longFields(entry: FinalEntry): string {
   const owner = `${meta.owner || meta.uid}/${meta.group || meta.gid}`;
   const size = entry.type === "file" ? entry.size : 0;
   const time = new Date(meta.mtimeS * 1000).toISOString().slice(0, 19).replace("T", " ");
-  return `${modeText(entry.type, meta.mode)} ${owner.padEnd(13)} ${String(size).padStart(12)} ${time}`;
+  return `${modeText(entry.type, meta.mode)} ${owner.padEnd(13)} ${
+    String(size).padStart(12)
+  } ${time}`;
 }
 
 function entryFields(entry: FinalEntry): Record<string, unknown> {
@@ -165,12 +168,17 @@ export function formatInfo(
   ];
   if (header.encrypted) {
     const sorts = keySorts(keySection);
-    const opensWith = [sorts.takesPassphrase && "passphrase", sorts.takesIdentity && "age identity"];
+    const opensWith = [
+      sorts.takesPassphrase && "passphrase",
+      sorts.takesIdentity && "age identity",
+    ];
     rows.push(["opens_with", opensWith.filter(Boolean).join(" or ")]);
   }
   rows.push(["chunk_sizes", `${header.chunk.min} / ${header.chunk.avg} / ${header.chunk.max}`]);
   const input = opened?.input;
-  const trailer = input === undefined ? undefined : tryTrailer(() => readTrailer(input, kernels, header));
+  const trailer = input === undefined
+    ? undefined
+    : tryTrailer(() => readTrailer(input, kernels, header));
   if (trailer !== undefined) {
     rows.push(["archive_bytes", trailer.totalLength], ["root", toHex(trailer.root)]);
     rows.push(["signer", trailer.signer === undefined ? "none" : formatSigner(trailer.signer)]);

@@ -14,8 +14,8 @@ import { comparePaths } from "../base/path_order.ts";
 import {
   type ArchiveSecrets,
   HEAD_BYTES_MAX,
-  type Kind,
   KIND,
+  type Kind,
   RecordCodec,
   type RecordHead,
 } from "../cipher/record.ts";
@@ -209,7 +209,9 @@ export class ArchiveReader {
     const children = this.#node<Bytes>(KIND.tableNode, ref, pathKey);
     // Strictly below: a path with pieces in several pages starts before the last page it is key of.
     const first = findChild(children, from, (a, b) => comparePaths(a, b) < 0 ? -1 : 1);
-    for (let i = first; i < children.length; i++) yield* this.#leaves(children[i]!, depth - 1, from);
+    for (let i = first; i < children.length; i++) {
+      yield* this.#leaves(children[i]!, depth - 1, from);
+    }
   }
 
   #node<Key>(kind: Kind, ref: RecordRef, decodeKey: (key: unknown) => Key): Child<Key>[] {
@@ -278,7 +280,11 @@ export class ArchiveReader {
 
   *#indexLeaves(root: TreeRoot): Generator<IndexPage> {
     let expected = 0;
-    const walk = function* (reader: ArchiveReader, ref: RecordRef, depth: number): Generator<IndexPage> {
+    const walk = function* (
+      reader: ArchiveReader,
+      ref: RecordRef,
+      depth: number,
+    ): Generator<IndexPage> {
       if (depth === 0) {
         const page = reader.indexPageAt(ref);
         if (page.firstChunk !== expected) throw malformed();

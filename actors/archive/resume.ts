@@ -86,7 +86,10 @@ export function pointAfter(last: Entry | undefined): ResumePoint | null {
   const path = last.path as Uint8Array;
   if (last.type !== "piece") return { path };
   const { size, mtimeS, mtimeNs } = last;
-  return { path, within: { offset: last.offset + extentsLength(last.extents), size, mtimeS, mtimeNs } };
+  return {
+    path,
+    within: { offset: last.offset + extentsLength(last.extents), size, mtimeS, mtimeNs },
+  };
 }
 
 interface StoredBatch {

@@ -133,7 +133,12 @@ function locationIn(page: IndexPage, i: number): ChunkLocation | undefined {
   return i < page.count ? page.location(i) : undefined;
 }
 
-function addPlaces(places: ChunkLocation[], page: TablePage, count: number, block: ScannedRecord): void {
+function addPlaces(
+  places: ChunkLocation[],
+  page: TablePage,
+  count: number,
+  block: ScannedRecord,
+): void {
   let rawOffset = 0;
   for (let i = 0; i < count; i++) {
     const length = page.chunkLengths[places.length]!;

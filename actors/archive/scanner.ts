@@ -5,7 +5,7 @@
  * @module
  */
 import type { Bytes } from "../base/bytes.ts";
-import { type Kind, KIND, type RecordCodec, type RecordHead } from "../cipher/record.ts";
+import { KIND, type Kind, type RecordCodec, type RecordHead } from "../cipher/record.ts";
 import type { ArchiveInput } from "./archive_io.ts";
 
 export interface ScannedRecord {

@@ -13,7 +13,14 @@ import {
   INLINE_BYTES_MAX,
   PATH_BYTES_MAX,
 } from "../base/limits.ts";
-import { type Entry, type Extent, extentsLength, type FileEntry, type FilePiece, type Meta } from "../base/entry.ts";
+import {
+  type Entry,
+  type Extent,
+  extentsLength,
+  type FileEntry,
+  type FilePiece,
+  type Meta,
+} from "../base/entry.ts";
 import { comparePaths, isSafePath } from "../base/path_order.ts";
 
 export interface TablePage {

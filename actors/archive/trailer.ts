@@ -64,7 +64,9 @@ export function encodeTrailer(
  */
 export function decodeTrailer(bytes: Bytes, blake3: Blake3): Trailer {
   const digest = new Uint8Array(32);
-  if (bytes.length < TRAILER_BYTES) throw new WarpError("E_TRUNCATED", "the archive has no trailer");
+  if (bytes.length < TRAILER_BYTES) {
+    throw new WarpError("E_TRUNCATED", "the archive has no trailer");
+  }
   blake3.hash(bytes.subarray(0, 224), digest);
   if (!equal(digest, bytes.subarray(224, 256))) {
     // A flipped bit leaves the rest of the trailer recognisable; a cut archive ends in other bytes.

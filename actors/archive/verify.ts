@@ -101,7 +101,10 @@ function verifyParents(
   hash: MerkleHash,
   level: { offset: number; count: number },
 ): { offset: number; count: number } {
-  const parents = { offset: level.offset + level.count * NODE_BYTES, count: Math.ceil(level.count / 2) };
+  const parents = {
+    offset: level.offset + level.count * NODE_BYTES,
+    count: Math.ceil(level.count / 2),
+  };
   for (let i = 0; i < level.count; i += NODES_AT_ONCE) {
     const nodes = new Uint8Array(Math.min(NODES_AT_ONCE, level.count - i) * NODE_BYTES);
     input.read(nodes, level.offset + i * NODE_BYTES);

@@ -8,7 +8,13 @@ import type { KernelSet } from "../../kernels/kernel.ts";
 import { equal } from "../base/bytes.ts";
 import { WarpError } from "../base/errors.ts";
 import { MiB } from "../base/units.ts";
-import { BlockGroup, BlockPlanner, type ChunkRead, DecodeBuffers, decodeGroup } from "./block_reader.ts";
+import {
+  BlockGroup,
+  BlockPlanner,
+  type ChunkRead,
+  DecodeBuffers,
+  decodeGroup,
+} from "./block_reader.ts";
 import type { CipherPool } from "./cipher_pool.ts";
 import { openArchive } from "./open_archive.ts";
 import type { ArchiveAccess, Progress } from "./protocol.ts";

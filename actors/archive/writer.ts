@@ -10,7 +10,7 @@ import type { Bytes } from "../base/bytes.ts";
 import type { Entry } from "../base/entry.ts";
 import { invariant } from "../base/errors.ts";
 import { HEADER_BYTES, TRAILER_BYTES } from "../base/limits.ts";
-import { CODEC, type Kind, KIND, type RecordCodec } from "../cipher/record.ts";
+import { CODEC, KIND, type Kind, type RecordCodec } from "../cipher/record.ts";
 import { encodeHeader, type Header } from "./header.ts";
 import { IndexPage } from "./index_page.ts";
 import { MerkleBuilder, merkleNodeCount, type NodeSpill } from "./merkle.ts";
@@ -171,7 +171,8 @@ export class ArchiveWriter {
     this.counts.blocks += page.chunksPerBlock.length;
     for (const length of page.chunkLengths) this.counts.stored += length;
     countEntries(this.counts, page.entries);
-    const write = (kind: Kind) => (raw: Uint8Array) => node(kind, raw) ?? this.#appendRecord(kind, raw);
+    const write = (kind: Kind) => (raw: Uint8Array) =>
+      node(kind, raw) ?? this.#appendRecord(kind, raw);
     const first = page.entries[0];
     if (first !== undefined) {
       this.#table.add({ key: first.path, ...table }, write(KIND.tableNode));

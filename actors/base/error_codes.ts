@@ -55,7 +55,12 @@ const CODES = {
   E_ACTOR_DOWN: { exit: 1, http: 503, retry: true },
   E_MESSAGE_NOT_CLONEABLE: { exit: 70, http: 500, retry: false },
   E_BACKEND_UNAVAILABLE: { exit: 1, http: 501, retry: false, hint: "see `warp doctor`" },
-  E_INTERNAL: { exit: 70, http: 500, retry: false, hint: "this is a bug in warp; please report it" },
+  E_INTERNAL: {
+    exit: 70,
+    http: 500,
+    retry: false,
+    hint: "this is a bug in warp; please report it",
+  },
 } as const satisfies Record<string, ErrorClass>;
 
 export type ErrorCode = keyof typeof CODES;

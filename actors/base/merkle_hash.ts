@@ -21,8 +21,7 @@ export class MerkleHash {
 
   constructor(blake3: Blake3) {
     this.#blake3 = blake3;
-    const key = (x: string) =>
-      blake3.deriveKey(`warp/archive/v1 merkle ${x}`, new Uint8Array());
+    const key = (x: string) => blake3.deriveKey(`warp/archive/v1 merkle ${x}`, new Uint8Array());
     this.#leafKey = key("leaf");
     this.#nodeKey = key("node");
     this.#rootKey = key("root");

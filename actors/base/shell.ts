@@ -23,9 +23,10 @@ export async function runCommandLine(table: VerbTable, argv: readonly string[]):
   let output = new Output(globals, use, interruption.signal);
   const stopListening = listenForSignals(interruption);
   const stopCatching = catchStrays((error) => {
-    output.fail(error);
+    const reported = interruption.signal.aborted ? asInterruption(error) : error;
+    output.fail(reported);
     restoreTerminal();
-    Deno.exit(error.exitCode);
+    Deno.exit(reported.exitCode);
   });
   try {
     const planned = await plan(table, argv);

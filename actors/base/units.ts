@@ -31,7 +31,9 @@ export function parseBytes(text: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim());
   const factor = match === null ? undefined : FACTORS[match[2]!.toLowerCase()];
   if (match === null || factor === undefined) {
-    throw new WarpError("E_USAGE", `"${text}" is not a size`, { hint: "write 64KiB, 10MB or 4096" });
+    throw new WarpError("E_USAGE", `"${text}" is not a size`, {
+      hint: "write 64KiB, 10MB or 4096",
+    });
   }
   return Math.floor(Number(match[1]) * factor);
 }

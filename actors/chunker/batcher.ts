@@ -158,7 +158,10 @@ export class Batcher {
     // starts here unless hardly any room is left.
     const space = draft.slab.length - draft.used;
     const slabLength = draft.slab.length;
-    if (draft.used > 0 && entry.size > space && (entry.size <= slabLength / 4 || space < slabLength / 8)) {
+    if (
+      draft.used > 0 && entry.size > space &&
+      (entry.size <= slabLength / 4 || space < slabLength / 8)
+    ) {
       return false;
     }
     try {

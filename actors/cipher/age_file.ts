@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { Decrypter } from "age-encryption";
 import type { Bytes } from "../base/bytes.ts";
 import { WarpError } from "../base/errors.ts";
 
@@ -55,5 +56,16 @@ export async function ageDecrypt(
     return new Uint8Array(await decrypter.decrypt(new Uint8Array(file)));
   } catch {
     return undefined;
+  } finally {
+    await settleIdentities(decrypter);
   }
+}
+
+/**
+ * Waits for what `decrypter` has begun. An X25519 identity starts to derive its recipient when it is
+ * added, and a file that is refused early leaves that running behind the caller's back.
+ */
+export async function settleIdentities(decrypter: Decrypter): Promise<void> {
+  const { identities = [] } = decrypter as unknown as { identities?: { recipient?: unknown }[] };
+  await Promise.allSettled(identities.map(({ recipient }) => recipient));
 }

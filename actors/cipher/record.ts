@@ -7,7 +7,7 @@
 import type { KernelSet } from "../../kernels/kernel.ts";
 import type { Bytes } from "../base/bytes.ts";
 import { constantTimeEqual } from "../base/bytes.ts";
-import { invariant, WarpError } from "../base/errors.ts";
+import { invariant } from "../base/errors.ts";
 import { BLOCK_RAW_BYTES_MAX, PAGE_RAW_BYTES_MAX, STORED_SLACK_BYTES } from "../base/limits.ts";
 import { type ArchiveKeys, deriveArchiveKeys } from "./archive_keys.ts";
 
@@ -119,7 +119,9 @@ export class RecordCodec {
     if (this.#keys === undefined) {
       out.set(headBytes, 0);
       const body = out.subarray(HEAD_BYTES, HEAD_BYTES + payload.length);
-      if (body.byteOffset !== payload.byteOffset || body.buffer !== payload.buffer) body.set(payload);
+      if (body.byteOffset !== payload.byteOffset || body.buffer !== payload.buffer) {
+        body.set(payload);
+      }
       this.#plainDigest(out.subarray(0, HEAD_BYTES + payload.length));
       out.set(this.#digest, HEAD_BYTES + payload.length);
       return length;
@@ -157,11 +159,20 @@ export class RecordCodec {
     const storedLength = view.getUint32(8, true);
     if (kind < KIND.block || kind > KIND.root || codec > CODEC.zstd) return undefined;
     if (view.getUint16(2, true) !== 0) return undefined;
-    if (rawLength > (kind === KIND.block ? BLOCK_RAW_BYTES_MAX : PAGE_RAW_BYTES_MAX)) return undefined;
+    if (rawLength > (kind === KIND.block ? BLOCK_RAW_BYTES_MAX : PAGE_RAW_BYTES_MAX)) {
+      return undefined;
+    }
     if (storedLength > rawLength + STORED_SLACK_BYTES) return undefined;
     if (codec === CODEC.stored && storedLength !== rawLength) return undefined;
     const recordLength = storedLength + this.overhead;
-    return { kind, codec, rawLength, storedLength, ordinalLow: view.getUint32(12, true), recordLength };
+    return {
+      kind,
+      codec,
+      rawLength,
+      storedLength,
+      ordinalLow: view.getUint32(12, true),
+      recordLength,
+    };
   }
 
   /**
@@ -184,7 +195,13 @@ export class RecordCodec {
     const sealed = bytes.subarray(NONCE_BYTES + HEAD_BYTES, head.recordLength);
     const key = this.#keys.sealKey(head.kind, Math.floor(ordinal / 65536));
     if (head.codec === CODEC.stored) {
-      return this.#kernels.aead.open(key, nonce, this.#aad, sealed, out.subarray(0, head.rawLength));
+      return this.#kernels.aead.open(
+        key,
+        nonce,
+        this.#aad,
+        sealed,
+        out.subarray(0, head.rawLength),
+      );
     }
     const payload = this.#scratchOf(head.storedLength);
     if (!this.#kernels.aead.open(key, nonce, this.#aad, sealed, payload)) return false;

@@ -4,10 +4,8 @@
  * @module
  */
 import type { Bytes } from "../../actors/base/bytes.ts";
-import { LAST_LITERALS, MATCH_BYTES_LEAST, MATCH_FIND_LIMIT } from "./spec.ts";
+import { LAST_LITERALS, MATCH_BYTES_LEAST, MATCH_FIND_LIMIT, SHORT_COPY_BYTES } from "./spec.ts";
 
-/** Below this, a loop is faster than a call of the typed array. */
-const SHORT_COPY_BYTES = 24;
 /** Two offset bytes, a token, and the last literals must follow literals that are not the last. */
 const TAIL_BYTES_LEAST = 3 + LAST_LITERALS;
 

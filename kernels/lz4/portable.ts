@@ -14,6 +14,7 @@ import {
   MATCH_BYTES_LEAST,
   MATCH_FIND_LIMIT,
   OFFSET_MOST,
+  SHORT_COPY_BYTES,
 } from "./spec.ts";
 
 const HASH_BITS = 13;
@@ -133,8 +134,12 @@ class SequenceWriter {
     if (this.#used + 1 + lengthBytes(count) + count > output.length) return false;
     output[this.#used++] = Math.min(count, 15) << 4 | Math.min(extra, 15);
     this.#writeLength(count);
-    output.set(this.#input.subarray(this.#anchor, to), this.#used);
-    this.#used += count;
+    if (count > SHORT_COPY_BYTES) {
+      output.set(this.#input.subarray(this.#anchor, to), this.#used);
+      this.#used += count;
+    } else {
+      for (let i = this.#anchor; i < to; i++) output[this.#used++] = this.#input[i]!;
+    }
     return true;
   }
 

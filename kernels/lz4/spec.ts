@@ -5,10 +5,10 @@
  * length bytes where a nibble is 15, literals, offset (u16 little-endian, 1..65535), more length
  * bytes. The last sequence has literals only.
  *
- * The decoder is as strict as liblz4's LZ4_decompress_safe: the last 5 bytes are literals, and a
- * match may not start within the last 12 bytes of the output. An offset of 0 is forbidden and
- * `portable` refuses it; liblz4 up to 1.10 does not look, and copies what the output held before.
- * No encoder writes it; chunk ids are checked after decompression.
+ * The last 5 bytes of a block are literals, a match may not start within the last 12 bytes of the
+ * output, and an offset of 0 is forbidden. `portable` refuses what breaks these rules. liblz4 reads
+ * an offset of 0 as zeros, and misses some blocks that end against the rules; no encoder writes
+ * either, and what comes out depends on the block alone.
  *
  * @module
  */
@@ -22,6 +22,9 @@ export const MATCH_FIND_LIMIT = 12;
 export const OFFSET_MOST = 65535;
 /** LZ4_MAX_INPUT_SIZE. */
 export const INPUT_BYTES_MAX = 0x7e000000;
+
+/** Below this, the TypeScript code copies in a loop: faster than a call of the typed array. */
+export const SHORT_COPY_BYTES = 24;
 
 /** LZ4_COMPRESSBOUND of lz4.h. */
 export function bound(length: number): number {

@@ -13,9 +13,10 @@
  * **Old libraries.** Debian 12's libzstd 1.5.4 decodes some frames that the standard forbids (offset
  * 0, truncated Huffman state, bytes after a block without sequences) and refuses one it allows (a
  * sequence count of 0 in two bytes). No encoder writes any of these. From `system` we require that
- * it accept every valid frame, hence it asks node:zlib before it refuses one; that it accepts a
- * forbidden frame is tolerated below 1.5.7, because record digests are checked before and chunk ids
- * after decompression.
+ * it accept every valid frame, hence it asks node:zlib before it refuses one. That it accepts a
+ * forbidden one is tolerated below 1.5.7: records are authenticated before they are decompressed, so
+ * only the author of an archive could put such a frame there, and what comes out depends on the
+ * frame alone.
  *
  * @module
  */

@@ -1,0 +1,111 @@
+/**
+ * What the walker and the extractor need from an operating system.
+ *
+ * Two backends: `linux` calls libc relative to directory handles with names as bytes, so names that
+ * are not UTF-8, paths longer than PATH_MAX and trees that others change meanwhile are handled
+ * exactly; `portable` uses the runtime's path calls (docs/metadata.md says what that loses).
+ *
+ * All calls are synchronous and throw a WarpError whose `details.errno` names the cause.
+ *
+ * @module
+ */
+import type { Bytes } from "../bytes.ts";
+import type { RawName } from "./raw_name.ts";
+
+/** An open directory or file; belongs to the backend that opened it. */
+export type Handle = number;
+
+export type FileType =
+  | "file"
+  | "dir"
+  | "symlink"
+  | "fifo"
+  | "socket"
+  | "block device"
+  | "character device"
+  | "unknown";
+
+/** Filled by the stat calls; reused, so copy what must last. */
+export class Stat {
+  type: FileType = "unknown";
+  /** 12 permission bits. */
+  mode = 0;
+  nlink = 0;
+  uid = 0;
+  gid = 0;
+  size = 0;
+  /** Bytes that take up space; less than `size` when the file has holes. */
+  allocated = 0;
+  dev = 0;
+  /** A bigint only above 2^53. */
+  ino: number | bigint = 0;
+  mtimeS = 0;
+  mtimeNs = 0;
+  ctimeS = 0;
+  ctimeNs = 0;
+}
+
+export interface Segment {
+  offset: number;
+  length: number;
+}
+
+export interface FsBackend {
+  readonly kind: "linux" | "portable";
+  /** Whether extended attributes and fifos can be made here. */
+  readonly hasXattrs: boolean;
+  readonly hasFifos: boolean;
+
+  /** Follows symbolic links: for paths that the user typed. */
+  openRoot(path: string): Handle;
+  /** Does not follow a symbolic link (ELOOP or ENOTDIR). */
+  openDir(dir: Handle, name: RawName): Handle;
+  openParent(dir: Handle): Handle;
+  /** Files and directories alike. */
+  close(handle: Handle): void;
+  /** Names in the directory, in no order, without `.` and `..`. */
+  list(dir: Handle): RawName[];
+  stat(handle: Handle, out: Stat): void;
+  /** Does not follow a symbolic link. False: nothing has this name. */
+  statAt(dir: Handle, name: RawName, out: Stat): boolean;
+  readLink(dir: Handle, name: RawName): Uint8Array<ArrayBuffer>;
+  /** `[name, value, …]` sorted by name; null when there are none. */
+  xattrs(handle: Handle): Uint8Array<ArrayBuffer>[] | null;
+  xattrsAt(dir: Handle, name: RawName): Uint8Array<ArrayBuffer>[] | null;
+
+  /** For reading; does not follow a symbolic link, does not wait on fifos. */
+  openFile(dir: Handle, name: RawName): Handle;
+  /** Bytes read; 0 at the end of the file. */
+  read(file: Handle, buffer: Bytes, offset: number): number;
+  /** Where the first `size` bytes hold data; holes are left out. */
+  segments(file: Handle, size: number): Segment[];
+
+  /** A new file, mode 0600 (EEXIST when the name is taken). */
+  createFile(dir: Handle, name: RawName): Handle;
+  write(file: Handle, bytes: Bytes, offset: number): void;
+  truncate(file: Handle, size: number): void;
+  /** Mode 0700. False: the name is taken. */
+  makeDir(dir: Handle, name: RawName): boolean;
+  makeSymlink(dir: Handle, name: RawName, target: Bytes): void;
+  /** A new fifo, mode 0600, opened for its metadata. */
+  makeFifo(dir: Handle, name: RawName): Handle;
+  /** Does not follow a symbolic link at `from`. False: `name` is taken. */
+  makeLink(fromDir: Handle, from: RawName, dir: Handle, name: RawName): boolean;
+  /** Within one directory. False: `to` is taken, which matters only without `replace`. */
+  rename(dir: Handle, from: RawName, to: RawName, replace: boolean): boolean;
+  remove(dir: Handle, name: RawName): void;
+
+  setOwner(handle: Handle, uid: number, gid: number): void;
+  setMode(handle: Handle, mode: number): void;
+  setXattr(handle: Handle, name: Bytes, value: Bytes): void;
+  setTime(handle: Handle, mtimeS: number, mtimeNs: number): void;
+  /** The same for a symbolic link itself. */
+  setLinkOwner(dir: Handle, name: RawName, uid: number, gid: number): void;
+  setLinkXattr(dir: Handle, name: RawName, attribute: Bytes, value: Bytes): void;
+  setLinkTime(dir: Handle, name: RawName, mtimeS: number, mtimeNs: number): void;
+
+  /** The bits that new directories do not get. */
+  umask(): number;
+  /** Effective user; -1 where there is no such thing. */
+  userId(): number;
+}

@@ -1,0 +1,114 @@
+/**
+ * Builds our C library with the system's C compiler: `deno task build:native`.
+ *
+ * Each instruction set is a file with its own compiler flags; the library picks one at run time, so
+ * one build serves every CPU of the architecture.
+ *
+ * @module
+ */
+import { WarpError } from "../../actors/base/errors.ts";
+import { builtLibraryUrl } from "./library.ts";
+
+const COMMON_FLAGS = [
+  "-std=c11",
+  "-O3",
+  "-fPIC",
+  "-fvisibility=hidden",
+  "-Wall",
+  "-Wextra",
+  "-Wshadow",
+  "-Werror",
+  // Vectors are passed to inlined functions only.
+  "-Wno-psabi",
+];
+const AVX2_FLAGS = ["-mavx2"];
+const AVX512_FLAGS = ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq"];
+
+export interface NativeBuild {
+  /** Path of the library. Default: dist/native in this tree. */
+  output?: string | URL;
+  /** The 512-bit code compiled for AVX2: correct, slow, for tests on machines without AVX-512. */
+  isEmulated?: boolean;
+  /** More flags for every step, e.g. `-fsanitize=undefined`. */
+  flags?: readonly string[];
+}
+
+/** Source files and the flags each needs on this machine's architecture. */
+function sources(isEmulated: boolean): [string, readonly string[]][] {
+  const common: [string, readonly string[]][] = [
+    ["dispatch.c", []],
+    ["boundary.c", []],
+    ["blake3.c", []],
+  ];
+  if (Deno.build.arch !== "x86_64") return [...common, ["blake3_vector128.c", []]];
+  const widest = isEmulated ? AVX2_FLAGS : AVX512_FLAGS;
+  return [
+    ...common,
+    ["blake3_vector128.c", ["-mssse3", "-msse4.1"]],
+    ["boundary_avx2.c", AVX2_FLAGS],
+    ["blake3_avx2.c", AVX2_FLAGS],
+    ["boundary_avx512.c", widest],
+    ["blake3_avx512.c", widest],
+  ];
+}
+
+/**
+ * Compiles and links; returns the path of the library.
+ *
+ * @throws {WarpError} E_BACKEND_UNAVAILABLE without a C compiler, or when it fails.
+ */
+export async function buildNative(build: NativeBuild = {}): Promise<string> {
+  const output = fileName(build.output ?? builtLibraryUrl());
+  const objects = await Deno.makeTempDir({ prefix: "warp-native-" });
+  try {
+    const flags = [...COMMON_FLAGS, ...(build.flags ?? [])];
+    if (build.isEmulated) flags.push("-DWARP_EMULATE_AVX512");
+    const made = await Promise.all(
+      sources(build.isEmulated ?? false).map(async ([source, ownFlags]) => {
+        const object = `${objects}/${source}.o`;
+        const path = fileName(new URL(source, import.meta.url));
+        await compile([...flags, ...ownFlags, "-c", path, "-o", object]);
+        return object;
+      }),
+    );
+    const library = `${objects}/library`;
+    await compile(["-shared", ...(build.flags ?? []), ...made, "-o", library]);
+    await Deno.mkdir(output.slice(0, output.lastIndexOf("/")), { recursive: true });
+    // Never over a library that a running program has mapped.
+    await Deno.copyFile(library, `${output}.new`);
+    await Deno.rename(`${output}.new`, output);
+    return output;
+  } finally {
+    await Deno.remove(objects, { recursive: true });
+  }
+}
+
+async function compile(args: string[]): Promise<void> {
+  const compiler = Deno.env.get("CC") ?? "cc";
+  let result: Deno.CommandOutput;
+  try {
+    result = await new Deno.Command(compiler, { args, stdout: "null", stderr: "piped" }).output();
+  } catch (cause) {
+    throw new WarpError("E_BACKEND_UNAVAILABLE", `no C compiler: "${compiler}" cannot be run`, {
+      hint: "install gcc 12 or clang 14 or newer, or name a compiler with CC",
+      cause,
+    });
+  }
+  if (result.success) return;
+  const text = new TextDecoder().decode(result.stderr).trim();
+  throw new WarpError("E_BACKEND_UNAVAILABLE", `${compiler} failed: ${text}`);
+}
+
+function fileName(path: string | URL): string {
+  return typeof path === "string" ? path : decodeURIComponent(path.pathname);
+}
+
+if (import.meta.main) {
+  try {
+    console.log(await buildNative());
+  } catch (error) {
+    if (!(error instanceof WarpError)) throw error;
+    console.error(`build:native: ${error.message}\nhint: ${error.hint}`);
+    Deno.exit(error.exitCode);
+  }
+}
