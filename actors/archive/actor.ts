@@ -5,11 +5,8 @@
  */
 import type { KernelSet } from "../../kernels/kernel.ts";
 import { loadKernels } from "../../kernels/load.ts";
-import { WarpError } from "../base/errors.ts";
-import { TRAILER_BYTES } from "../base/limits.ts";
 import type { ChunkerProtocol } from "../chunker/protocol.ts";
 import type { CipherProtocol } from "../cipher/protocol.ts";
-import { verifySignature } from "../cipher/signature.ts";
 import { defineActor, type HandlerContext } from "../runtime/define_actor.ts";
 import { CipherPool } from "./cipher_pool.ts";
 import { CreateJob } from "./create_job.ts";
@@ -18,12 +15,10 @@ import { Extraction } from "./extract.ts";
 import { listEntries, readFile } from "./list.ts";
 import { openArchive } from "./open_archive.ts";
 import type { ArchiveProtocol, Progress } from "./protocol.ts";
-import { readOpening, readTrailer } from "./reader.ts";
 import { withProgress } from "./report_progress.ts";
 import { ExtractTarget } from "./target_io.ts";
-import { signatureMessage } from "./trailer.ts";
 import { FileInput } from "./archive_io.ts";
-import { verifyMerkle } from "./verify.ts";
+import { verifyStored } from "./verify.ts";
 import { openEveryRecord } from "./verify_records.ts";
 
 export interface ArchiveInit {
@@ -96,20 +91,10 @@ export const archive = defineActor<ArchiveProtocol, ArchiveState, ArchiveInit>()
       const { kernels } = state;
       const input = FileInput.open(request.path);
       try {
-        const opening = readOpening(input, kernels);
-        const trailer = readTrailer(input, kernels, opening.header);
-        if (trailer.signer !== undefined) {
-          const bytes = new Uint8Array(TRAILER_BYTES);
-          input.read(bytes, input.size - bytes.length);
-          const message = signatureMessage(bytes);
-          if (!verifySignature(trailer.signer, message, trailer.signature!)) {
-            throw new WarpError("E_INTEGRITY", "the signature of the archive does not match");
-          }
-        }
         const progress: Progress = { phase: "verifying", bytes: 0, files: 0, stored: 0 };
         const pool = cipherPool(state, cx);
-        const merkle = verifyMerkle(input, opening, trailer, kernels, pool, progress, cx.signal);
-        yield* withProgress(merkle, () => progress);
+        const stored = verifyStored(input, kernels, pool, progress, cx.signal);
+        const { opening, trailer } = yield* withProgress(stored, () => progress);
         let chunks: number | null = null;
         if (request.isDeep) {
           const deep = openEveryRecord(request, kernels, pool, progress, cx.signal);

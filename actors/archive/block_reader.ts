@@ -9,7 +9,7 @@ import type { Extent } from "../base/entry.ts";
 import { WarpError } from "../base/errors.ts";
 import { KIND } from "../cipher/record.ts";
 import type { SourceSet } from "./bases.ts";
-import type { CipherPool } from "./cipher_pool.ts";
+import type { Ciphers } from "./cipher_pool.ts";
 import type { FramedRecord, RecordReader } from "./reader.ts";
 
 /** A block that a group needs, and where its raw bytes will be. */
@@ -107,7 +107,7 @@ export class DecodeBuffers {
 export async function decodeGroup(
   group: BlockGroup,
   buffers: DecodeBuffers,
-  ciphers: CipherPool,
+  ciphers: Ciphers,
   signal: AbortSignal,
 ): Promise<DecodedGroup> {
   const views = new Map<string, Bytes>();

@@ -15,7 +15,21 @@ const ATTEMPTS_MAX = 3;
 /** zstd 22 on the largest block takes some seconds; anything beyond this hangs. */
 const DEADLINE_MS = 120_000;
 
-export class CipherPool {
+/** What the archive needs of ciphers. */
+export interface Ciphers {
+  readonly size: number;
+  /**
+   * @param request made anew for each attempt, so that a slab which a lost Worker may still write
+   *   to is never used again
+   */
+  call<Op extends keyof Calls>(
+    op: Op,
+    request: () => RequestOf<Calls[Op]>,
+    signal: AbortSignal,
+  ): Promise<ReplyOf<Calls[Op]>>;
+}
+
+export class CipherPool implements Ciphers {
   readonly #refs: ActorRef<CipherProtocol>[];
   #next = 0;
 
@@ -27,10 +41,6 @@ export class CipherPool {
     return this.#refs.length;
   }
 
-  /**
-   * @param request made anew for each attempt, so that a slab which a lost Worker may still write
-   *   to is never used again
-   */
   async call<Op extends keyof Calls>(
     op: Op,
     request: () => RequestOf<Calls[Op]>,

@@ -24,7 +24,7 @@ import {
   resolveEntries,
 } from "./plan.ts";
 import type { ChunkMap } from "./chunk_map.ts";
-import { actorDown, type CipherPool, isLost } from "./cipher_pool.ts";
+import { actorDown, type Ciphers, isLost } from "./cipher_pool.ts";
 import type { Progress } from "./protocol.ts";
 import { pointAfter } from "./resume.ts";
 import type { ArchiveWriter } from "./writer.ts";
@@ -35,7 +35,7 @@ const FILL_DEADLINE_MS = 600_000;
 export interface PipelineInput {
   kernels: KernelSet;
   chunker: ActorRef<ChunkerProtocol>;
-  ciphers: CipherPool;
+  ciphers: Ciphers;
   writer: ArchiveWriter;
   known: ChunkMap;
   secrets: ArchiveSecrets;

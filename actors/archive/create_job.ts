@@ -18,7 +18,7 @@ import { type ArchiveSecrets, bindingOf, KIND, RecordCodec } from "../cipher/rec
 import type { ActorRef } from "../runtime/actor_ref.ts";
 import { exists, FileInput, FileOutput, FileSpill, PipeOutput } from "./archive_io.ts";
 import { ChunkMap } from "./chunk_map.ts";
-import type { CipherPool } from "./cipher_pool.ts";
+import type { Ciphers } from "./cipher_pool.ts";
 import { assertSettled, CreatePipeline, slabBytesFor } from "./create.ts";
 import { encodeHeader, type Header } from "./header.ts";
 import type { CreateRequest, CreateResult } from "./protocol.ts";
@@ -32,7 +32,7 @@ const WALK_DEADLINE_MS = 3_600_000;
 export interface JobTools {
   kernels: KernelSet;
   chunker: ActorRef<ChunkerProtocol>;
-  ciphers: CipherPool;
+  ciphers: Ciphers;
   signal: AbortSignal;
 }
 

@@ -9,7 +9,7 @@ import { toWireError } from "../base/errors.ts";
 import { comparePaths } from "../base/path_order.ts";
 import type { Problem } from "../chunker/protocol.ts";
 import { type SourceEntry, walkSources } from "../chunker/source_io.ts";
-import type { CipherPool } from "./cipher_pool.ts";
+import type { Ciphers } from "./cipher_pool.ts";
 import { readContent } from "./list.ts";
 import type { OpenedArchive } from "./open_archive.ts";
 import type { DiffRow } from "./protocol.ts";
@@ -20,7 +20,7 @@ const ROWS_AT_ONCE = 64;
 export async function* diffEntries(
   opened: OpenedArchive,
   options: { directory: string; excludes: string[] },
-  ciphers: CipherPool,
+  ciphers: Ciphers,
   signal: AbortSignal,
 ): AsyncGenerator<DiffRow[], { differences: number; problems: Problem[] }> {
   const problems: Problem[] = [];
@@ -68,7 +68,7 @@ async function compare(
   opened: OpenedArchive,
   archived: FinalEntry,
   found: SourceEntry,
-  ciphers: CipherPool,
+  ciphers: Ciphers,
   signal: AbortSignal,
 ): Promise<Change> {
   const content = archived.type === "hardlink" ? opened.find(archived.first) : archived;
@@ -94,7 +94,7 @@ async function isSameContent(
   opened: OpenedArchive,
   archived: FileEntry,
   found: SourceEntry,
-  ciphers: CipherPool,
+  ciphers: Ciphers,
   signal: AbortSignal,
 ): Promise<boolean> {
   const file = found.open();

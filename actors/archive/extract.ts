@@ -20,7 +20,7 @@ import {
   decodeGroup,
 } from "./block_reader.ts";
 import type { SourceSet } from "./bases.ts";
-import type { CipherPool } from "./cipher_pool.ts";
+import type { Ciphers } from "./cipher_pool.ts";
 import type { Progress } from "./protocol.ts";
 import type { ExtractTarget, TargetFile } from "./target_io.ts";
 
@@ -45,7 +45,7 @@ export interface ExtractInput {
   /** Looks up the content of a hard link whose first path is not extracted. */
   find: (path: Bytes) => FinalEntry | undefined;
   sources: SourceSet;
-  ciphers: CipherPool;
+  ciphers: Ciphers;
   target: ExtractTarget;
   /** Empty: everything. */
   paths: Uint8Array[];

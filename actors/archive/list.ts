@@ -15,7 +15,7 @@ import {
   DecodeBuffers,
   decodeGroup,
 } from "./block_reader.ts";
-import type { CipherPool } from "./cipher_pool.ts";
+import type { Ciphers } from "./cipher_pool.ts";
 import type { OpenedArchive } from "./open_archive.ts";
 
 const ROWS_AT_ONCE = 256;
@@ -57,7 +57,7 @@ function plain(entry: FinalEntry): FinalEntry {
 export async function* readFile(
   opened: OpenedArchive,
   path: Bytes,
-  ciphers: CipherPool,
+  ciphers: Ciphers,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   let entry = opened.find(path);
@@ -75,7 +75,7 @@ type Part = ChunkRead | { zeros: number };
 export async function* readContent(
   opened: OpenedArchive,
   entry: FileEntry,
-  ciphers: CipherPool,
+  ciphers: Ciphers,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   if (entry.inline !== null) {

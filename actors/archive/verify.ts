@@ -7,29 +7,60 @@
 import type { KernelSet } from "../../kernels/kernel.ts";
 import { equal } from "../base/bytes.ts";
 import { WarpError } from "../base/errors.ts";
-import { HEADER_BYTES, MERKLE_BLOCK_BYTES } from "../base/limits.ts";
+import { HEADER_BYTES, MERKLE_BLOCK_BYTES, TRAILER_BYTES } from "../base/limits.ts";
 import { MerkleHash, NODE_BYTES } from "../base/merkle_hash.ts";
 import { MiB } from "../base/units.ts";
+import { verifySignature } from "../cipher/signature.ts";
 import type { ArchiveInput } from "./archive_io.ts";
-import type { CipherPool } from "./cipher_pool.ts";
+import type { Ciphers } from "./cipher_pool.ts";
 import type { Progress } from "./protocol.ts";
-import type { Opening } from "./reader.ts";
-import type { Trailer } from "./trailer.ts";
+import { type Opening, readOpening, readTrailer } from "./reader.ts";
+import { signatureMessage, type Trailer } from "./trailer.ts";
 
 const SLAB_BYTES = 4 * MiB;
 const NODES_AT_ONCE = MiB / NODE_BYTES;
+
+/** What a verified archive says of itself. */
+export interface Verified {
+  opening: Opening;
+  trailer: Trailer;
+}
+
+/**
+ * Checks every stored byte, and the signature if there is one.
+ * @throws {WarpError} E_NOT_AN_ARCHIVE, E_TRUNCATED, E_INTEGRITY
+ */
+export async function verifyStored(
+  input: ArchiveInput,
+  kernels: KernelSet,
+  ciphers: Ciphers,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<Verified> {
+  const opening = readOpening(input, kernels);
+  const trailer = readTrailer(input, kernels, opening.header);
+  if (trailer.signer !== undefined) {
+    const bytes = new Uint8Array(TRAILER_BYTES);
+    input.read(bytes, input.size - bytes.length);
+    if (!verifySignature(trailer.signer, signatureMessage(bytes), trailer.signature!)) {
+      throw damage("the signature of the archive does not match");
+    }
+  }
+  await verifyMerkle(input, opening, trailer, kernels, ciphers, progress, signal);
+  return { opening, trailer };
+}
 
 /**
  * Recomputes the leaves of the body on the ciphers and compares them with the stored level 0, then
  * every upper level and the root.
  * @throws {WarpError} E_INTEGRITY
  */
-export async function verifyMerkle(
+async function verifyMerkle(
   input: ArchiveInput,
   opening: Opening,
   trailer: Trailer,
   kernels: KernelSet,
-  ciphers: CipherPool,
+  ciphers: Ciphers,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<void> {
@@ -49,21 +80,22 @@ export async function verifyMerkle(
 async function verifyLeaves(
   input: ArchiveInput,
   trailer: Trailer,
-  ciphers: CipherPool,
+  ciphers: Ciphers,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<void> {
   progress.bytesTotal = trailer.treeOffset - HEADER_BYTES;
+  const slabBytes = Math.min(SLAB_BYTES, progress.bytesTotal);
   let next = HEADER_BYTES;
   const lane = async () => {
-    let slab = new SharedArrayBuffer(SLAB_BYTES);
+    let slab = new SharedArrayBuffer(slabBytes);
     while (next < trailer.treeOffset) {
       const offset = next;
       const length = Math.min(SLAB_BYTES, trailer.treeOffset - offset);
       next += length;
       let isFirst = true;
       const leaves = await ciphers.call("leaves", () => {
-        if (!isFirst) slab = new SharedArrayBuffer(SLAB_BYTES);
+        if (!isFirst) slab = new SharedArrayBuffer(slabBytes);
         isFirst = false;
         if (input.read(new Uint8Array(slab, 0, length), offset) < length) {
           throw new WarpError("E_TRUNCATED", "the archive became shorter while it was read");

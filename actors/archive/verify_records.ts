@@ -15,7 +15,7 @@ import {
   DecodeBuffers,
   decodeGroup,
 } from "./block_reader.ts";
-import type { CipherPool } from "./cipher_pool.ts";
+import type { Ciphers } from "./cipher_pool.ts";
 import { openArchive } from "./open_archive.ts";
 import type { ArchiveAccess, Progress } from "./protocol.ts";
 import type { ArchiveReader } from "./reader.ts";
@@ -24,7 +24,7 @@ import type { ArchiveReader } from "./reader.ts";
 export async function openEveryRecord(
   access: ArchiveAccess,
   kernels: KernelSet,
-  ciphers: CipherPool,
+  ciphers: Ciphers,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<number> {
@@ -62,7 +62,7 @@ interface ChunkCheck {
 async function checkChunks(
   reader: ArchiveReader,
   planner: BlockPlanner,
-  ciphers: CipherPool,
+  ciphers: Ciphers,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<number> {

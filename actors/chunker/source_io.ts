@@ -5,6 +5,7 @@
  */
 import type { Bytes } from "../base/bytes.ts";
 import type { WarpError } from "../base/errors.ts";
+import type { FsBackend } from "../base/fs/backend.ts";
 import { fsBackend } from "../base/fs/choose.ts";
 import { compileExcludes } from "./walk_exclude.ts";
 import { findRoots } from "./walk_roots.ts";
@@ -76,10 +77,11 @@ export interface WalkOptions {
 export function* walkSources(
   sources: string[],
   options: WalkOptions,
+  backend: FsBackend = fsBackend,
 ): Generator<{ entry: SourceEntry } | { problem: SourceProblem }, void, undefined> {
   const excludes = compileExcludes(options.exclude);
-  const roots = findRoots(sources, fsBackend);
-  const walker = new Walker(fsBackend, excludes, options.oneFileSystem ?? false);
+  const roots = findRoots(sources, backend);
+  const walker = new Walker(backend, excludes, options.oneFileSystem ?? false);
   try {
     for (const root of roots.list) yield* walker.walk(root);
   } finally {

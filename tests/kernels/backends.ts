@@ -6,7 +6,7 @@
  * @module
  */
 import type { Backend, BackendName, KernelName, Kernels } from "../../kernels/kernel.ts";
-import { tryBackend } from "../../kernels/load.ts";
+import { tryBackend } from "../../kernels/probe.ts";
 import { backendsOf } from "../../kernels/registry.ts";
 
 export interface OpenBackend<K extends KernelName> extends Backend<Kernels[K]> {

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type Bytes, equal } from "../../actors/base/bytes.ts";
 import type { BlockCodec } from "../../kernels/kernel.ts";
-import { awkwardSizes, noise, painted, placements, text } from "./samples.ts";
+import { awkwardSizes, noise, painted, placements, randomWords, text } from "./samples.ts";
 
 export function pack(codec: BlockCodec, input: Bytes, level = 3): Uint8Array<ArrayBuffer> {
   const output = new Uint8Array(codec.bound(input.length));
@@ -132,5 +132,25 @@ export function testCodec(
       ),
       { numRuns: 300 },
     );
+  });
+
+  Deno.test(`${label} gives bytes that depend on the input alone, whatever the input`, () => {
+    const next = randomWords(11);
+    const contents = [text(400), painted(600), new Uint8Array(300)];
+    const packs = contents.map((content) => pack(codec, content));
+    let accepted = 0;
+    for (let run = 0; run < 6000; run++) {
+      const damaged = packs[run % 3]!.slice(), length = contents[run % 3]!.length;
+      for (let change = next() % 3; change > 0; change--) {
+        damaged[next() % damaged.length] = next() % 3 === 0 ? 0 : next();
+      }
+      const first = new Uint8Array(length).fill(0x11), second = new Uint8Array(length).fill(0xee);
+      const isAccepted = codec.decompress(damaged, first);
+      assert.equal(codec.decompress(damaged, second), isAccepted, `run ${run}`);
+      if (!isAccepted) continue;
+      accepted++;
+      assert.ok(equal(first, second), `run ${run} shows what the output held before`);
+    }
+    assert.ok(accepted > 1000);
   });
 }

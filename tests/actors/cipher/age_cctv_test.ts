@@ -13,6 +13,7 @@ import { armor, Decrypter } from "age-encryption";
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { inflateSync } from "node:zlib";
+import { settleIdentities } from "../../../actors/cipher/age_file.ts";
 
 const FOLDER = new URL("../../vectors/age-cctv/testdata/", import.meta.url);
 
@@ -78,8 +79,8 @@ function readVector(name: string): Vector {
 /** Decrypts as far as possible: the hash of what was released, and the error that stopped it. */
 async function decrypt({ fields, file }: Vector): Promise<{ hash: string; error?: Error }> {
   const hash = createHash("sha256");
+  const decrypter = new Decrypter();
   try {
-    const decrypter = new Decrypter();
     for (const identity of fields.get("identity") ?? []) decrypter.addIdentity(identity);
     for (const passphrase of fields.get("passphrase") ?? []) decrypter.addPassphrase(passphrase);
     const binary = fields.has("armored") ? armor.decode(new TextDecoder().decode(file)) : file;
@@ -93,6 +94,8 @@ async function decrypt({ fields, file }: Vector): Promise<{ hash: string; error?
   } catch (error) {
     assert.ok(error instanceof Error);
     return { hash: hash.digest("hex"), error };
+  } finally {
+    await settleIdentities(decrypter);
   }
   return { hash: hash.digest("hex") };
 }

@@ -1,0 +1,69 @@
+/**
+ * A regular file in the making.
+ *
+ * @module
+ */
+import type { Bytes } from "../base/bytes.ts";
+import { invariant, WarpError } from "../base/errors.ts";
+import type { FsBackend, Handle } from "../base/fs/backend.ts";
+import type { RawName } from "../base/fs/raw_name.ts";
+import type { TargetFile, TargetMeta } from "./target_io.ts";
+import { applyMeta, type MetaRules } from "./target_meta.ts";
+import { removeTemporary, temporaryName } from "./target_place.ts";
+
+/** Where the file belongs, and whom to tell when it has got there or not. */
+export interface NewFile {
+  backend: FsBackend;
+  /** Stays open until `ended`. */
+  dir: Handle;
+  name: RawName;
+  path: Bytes;
+  isForced: boolean;
+  rules: MetaRules;
+  ended(file: TargetFile, isCommitted: boolean): void;
+}
+
+export class TemporaryFile implements TargetFile {
+  readonly #own: NewFile;
+  readonly #temporary = temporaryName();
+  #handle: Handle | undefined;
+  /** One past the last byte written. */
+  #end = 0;
+
+  constructor(own: NewFile) {
+    this.#own = own;
+    this.#handle = own.backend.createFile(own.dir, this.#temporary);
+  }
+
+  write(bytes: Bytes, offset: number): void {
+    invariant(this.#handle !== undefined, "the file is open");
+    this.#own.backend.write(this.#handle, bytes, offset);
+    this.#end = Math.max(this.#end, offset + bytes.length);
+  }
+
+  commit(size: number, meta: TargetMeta): void {
+    invariant(this.#handle !== undefined, "the file is open");
+    const { backend, dir, name, path, isForced, rules } = this.#own;
+    let isCommitted = false;
+    try {
+      if (size !== this.#end) backend.truncate(this.#handle, size);
+      applyMeta(backend, this.#handle, path, meta, rules);
+      isCommitted = backend.rename(dir, this.#temporary, name, isForced);
+      if (!isCommitted) throw new WarpError("E_EXISTS", "it exists already");
+    } finally {
+      this.#stop(isCommitted);
+    }
+  }
+
+  abort(): void {
+    if (this.#handle !== undefined) this.#stop(false);
+  }
+
+  #stop(isCommitted: boolean): void {
+    const { backend, dir, ended } = this.#own;
+    backend.close(this.#handle!);
+    this.#handle = undefined;
+    if (!isCommitted) removeTemporary(backend, dir, this.#temporary);
+    ended(this, isCommitted);
+  }
+}

@@ -1,0 +1,230 @@
+/**
+ * Where archives are extracted to: a directory that nothing leads out of.
+ *
+ * Every component of a path is opened from its parent without following symbolic links, so neither
+ * the archive nor another process can lead a write elsewhere. Files, links and fifos are made under
+ * a temporary name, get their metadata and are then renamed: nothing half-made has a final name.
+ *
+ * @module
+ */
+import type { Bytes } from "../base/bytes.ts";
+import { asWarpError, invariant, WarpError } from "../base/errors.ts";
+import { type FsBackend, Stat } from "../base/fs/backend.ts";
+import { fsBackend } from "../base/fs/choose.ts";
+import { TargetDirs } from "./target_dirs.ts";
+import { applyLinkMeta, applyMeta, type MetaRules } from "./target_meta.ts";
+import { type NewFile, TemporaryFile } from "./target_file.ts";
+import { PathSet } from "./target_path_set.ts";
+import { removeTemporary, splitPath, temporaryName } from "./target_place.ts";
+
+export interface TargetMeta {
+  /** 12 permission bits. */
+  mode: number;
+  mtimeS: number;
+  mtimeNs: number;
+  uid: number;
+  gid: number;
+  /** "" when unknown; a name that is known here wins over the number. */
+  owner: string;
+  group: string;
+  /** `[name, value, …]`. */
+  xattrs: Bytes[] | null;
+}
+
+/** A regular file under a temporary name. */
+export interface TargetFile {
+  /** Writes all of `bytes` at `offset`; what is never written is a hole. */
+  write(bytes: Bytes, offset: number): void;
+  /**
+   * Sets the size and metadata, and gives the file its name.
+   *
+   * @throws WarpError E_EXISTS (the name is taken), E_DISK_FULL, E_IO; the file is then gone
+   */
+  commit(size: number, meta: TargetMeta): void;
+  /** Removes the file; after `commit` or `abort` it does nothing. */
+  abort(): void;
+}
+
+export interface TargetOptions {
+  /** Replace files, links and fifos that exist; never a directory. */
+  force: boolean;
+  /** Restore owners; default: only as root. */
+  sameOwner?: boolean;
+  /** Keep setuid and setgid bits and `security.*` attributes; default: drop them. */
+  allowSetuid?: boolean;
+}
+
+export interface TargetWarning {
+  path: Bytes;
+  message: string;
+}
+
+export class ExtractTarget {
+  /** What could not be kept, while the content could. */
+  readonly warnings: TargetWarning[] = [];
+  readonly #backend: FsBackend;
+  readonly #dirs: TargetDirs;
+  readonly #isForced: boolean;
+  readonly #rules: MetaRules;
+  /** Regular files made here: hard links may lead to nothing else. */
+  readonly #files = new PathSet();
+  readonly #stat = new Stat();
+  readonly #unfinished = new Set<TargetFile>();
+
+  private constructor(backend: FsBackend, root: number, options: TargetOptions) {
+    this.#backend = backend;
+    const warn = (path: Bytes, message: string) => {
+      this.warnings.push({ path: new Uint8Array(path), message });
+    };
+    this.#isForced = options.force;
+    this.#rules = {
+      sameOwner: options.sameOwner ?? backend.userId() === 0,
+      allowSetuid: options.allowSetuid ?? false,
+      warn,
+    };
+    this.#dirs = new TargetDirs(backend, root, this.#rules);
+  }
+
+  /**
+   * Creates `dir`, and what is missing above it, unless it exists.
+   *
+   * @throws WarpError E_EXISTS (it is not a directory), E_ACCESS, E_DISK_FULL, E_IO
+   */
+  static open(dir: string, options: TargetOptions, backend = fsBackend): ExtractTarget {
+    try {
+      Deno.mkdirSync(dir, { recursive: true });
+      return new ExtractTarget(backend, backend.openRoot(dir), options);
+    } catch (error) {
+      const known = asWarpError(error);
+      const message = known.code === "E_EXISTS" ? `not a directory: "${dir}"` : known.message;
+      const hint = known.code === "E_EXISTS" ? { hint: "choose another directory" } : {};
+      throw new WarpError(known.code, message, { details: { path: dir }, cause: error, ...hint });
+    }
+  }
+
+  /**
+   * Merges with a directory that exists. Its metadata is set by {@link finish}.
+   *
+   * @throws WarpError E_EXISTS (a file has the name), E_UNSAFE_PATH, E_ACCESS, E_DISK_FULL, E_IO
+   */
+  makeDir(path: Bytes, meta: TargetMeta): void {
+    this.#dirs.make(path, meta, this.#isForced);
+  }
+
+  /** @throws WarpError E_EXISTS, E_UNSAFE_PATH, E_ACCESS, E_DISK_FULL, E_IO */
+  createFile(path: Bytes): TargetFile {
+    const { parent, name } = splitPath(path);
+    const dir = this.#dirs.pin(parent);
+    try {
+      // Said before gigabytes are written, and looked at again when the file gets its name.
+      const mayExist = !this.#isForced && !dir.isNew;
+      if (mayExist && this.#backend.statAt(dir.handle, name, this.#stat)) throw taken();
+      const owner: NewFile = {
+        backend: this.#backend,
+        dir: dir.handle,
+        name,
+        path: new Uint8Array(path),
+        isForced: this.#isForced,
+        rules: this.#rules,
+        ended: (file, isCommitted) => {
+          this.#unfinished.delete(file);
+          this.#dirs.unpin(dir);
+          if (isCommitted) this.#files.add(parent, name);
+        },
+      };
+      const file = new TemporaryFile(owner);
+      this.#unfinished.add(file);
+      return file;
+    } catch (error) {
+      this.#dirs.unpin(dir);
+      throw error;
+    }
+  }
+
+  /** @throws WarpError E_EXISTS, E_UNSAFE_PATH, E_ACCESS, E_DISK_FULL, E_IO */
+  makeSymlink(path: Bytes, target: Bytes, meta: TargetMeta): void {
+    if (target.length === 0 || target.includes(0)) {
+      throw new WarpError("E_UNSAFE_PATH", "the symbolic link has an impossible target");
+    }
+    this.#make(path, (dir, temporary) => {
+      this.#backend.makeSymlink(dir, temporary, target);
+      applyLinkMeta(this.#backend, dir, temporary, path, meta, this.#rules);
+    });
+  }
+
+  /**
+   * @throws WarpError E_UNSAFE_PATH (`first` is not a regular file that was made here), E_EXISTS,
+   *   E_ACCESS, E_DISK_FULL, E_IO
+   */
+  makeHardLink(path: Bytes, first: Bytes): void {
+    const from = splitPath(first);
+    if (!this.#files.has(from.parent, from.name)) throw strayLink();
+    const source = this.#dirs.pin(from.parent);
+    try {
+      this.#make(path, (dir, temporary) => {
+        const isMade = this.#backend.makeLink(source.handle, from.name, dir, temporary);
+        invariant(isMade, "temporary names are not taken");
+        this.#backend.statAt(dir, temporary, this.#stat);
+        if (this.#stat.type !== "file") throw strayLink(); // swapped by someone else
+      });
+    } finally {
+      this.#dirs.unpin(source);
+    }
+  }
+
+  /** Where there are no fifos, a warning says so. */
+  makeFifo(path: Bytes, meta: TargetMeta): void {
+    if (!this.#backend.hasFifos) {
+      splitPath(path);
+      this.#rules.warn(path, "fifos cannot be made on this system");
+      return;
+    }
+    this.#make(path, (dir, temporary) => {
+      const handle = this.#backend.makeFifo(dir, temporary);
+      try {
+        this.#backend.stat(handle, this.#stat);
+        if (this.#stat.type !== "fifo") throw new WarpError("E_IO", "the fifo was replaced");
+        applyMeta(this.#backend, handle, path, meta, this.#rules);
+      } finally {
+        this.#backend.close(handle);
+      }
+    });
+  }
+
+  /** Sets the metadata of directories, deepest first, and closes everything. */
+  finish(): void {
+    for (const file of this.#unfinished) file.abort();
+    this.#dirs.finish();
+  }
+
+  /** Removes unfinished files; directories that existed before get their own mode back. */
+  abort(): void {
+    for (const file of this.#unfinished) file.abort();
+    this.#dirs.abort();
+  }
+
+  /** Makes something under a temporary name and renames it; leaves nothing behind on failure. */
+  #make(path: Bytes, make: (dir: number, temporary: string) => void): void {
+    const { parent, name } = splitPath(path);
+    const dir = this.#dirs.pin(parent);
+    const temporary = temporaryName();
+    try {
+      make(dir.handle, temporary);
+      if (!this.#backend.rename(dir.handle, temporary, name, this.#isForced)) throw taken();
+      this.#files.delete(parent, name);
+    } catch (error) {
+      removeTemporary(this.#backend, dir.handle, temporary);
+      throw error;
+    } finally {
+      this.#dirs.unpin(dir);
+    }
+  }
+}
+
+function taken(): WarpError {
+  return new WarpError("E_EXISTS", "it exists already");
+}
+
+function strayLink(): WarpError {
+  return new WarpError("E_UNSAFE_PATH", "a hard link leads to a file that is not of this archive");
+}
