@@ -24,7 +24,7 @@ export interface OpenedArchive {
   entries(): Iterable<FinalEntry>;
   find(path: Bytes): FinalEntry | undefined;
   /** Why the end could not be used. */
-  damage: WarpError | undefined;
+  readonly damage: WarpError | undefined;
   close(): void;
 }
 
@@ -37,46 +37,105 @@ export function openArchive(
   const input = FileInput.open(access.path);
   try {
     const opening = readOpening(input, kernels);
-    const places = { own: access.path, bases: access.basePaths };
-    try {
-      const reader = ArchiveReader.open(input, kernels, opening, access.archiveKey);
-      const sources = new SourceSet(kernels, reader, reader.prologue, places);
-      return {
-        input,
-        opening,
-        reader,
-        sources,
-        entries: () => reader.entries(),
-        find: (path) => reader.find(path),
-        damage: undefined,
-        close: () => close(input, sources),
-      };
-    } catch (error) {
-      const isDamage = isWarpError(error, "E_TRUNCATED") || isWarpError(error, "E_INTEGRITY");
-      if (!isSalvage || !isDamage) throw error;
-      const reader = new SalvageReader(input, kernels, opening, access.archiveKey);
-      const sources = new SourceSet(kernels, reader, reader.prologue, places);
-      const find = (path: Bytes) => {
-        for (const entry of reader.entries()) {
-          if (comparePaths(entry.path, path) === 0) return entry;
-        }
-        return undefined;
-      };
-      return {
-        input,
-        opening,
-        reader: undefined,
-        sources,
-        entries: () => reader.entries(),
-        find,
-        damage: error as WarpError,
-        close: () => close(input, sources),
-      };
-    }
+    return isSalvage
+      ? openDamaged(access, input, kernels, opening)
+      : openWhole(access, input, kernels, opening);
   } catch (error) {
     input.close();
     throw error;
   }
+}
+
+function openWhole(
+  access: ArchiveAccess,
+  input: FileInput,
+  kernels: KernelSet,
+  opening: Opening,
+): OpenedArchive {
+  const reader = ArchiveReader.open(input, kernels, opening, access.archiveKey);
+  const sources = new SourceSet(kernels, reader, reader.prologue, placesOf(access));
+  return {
+    input,
+    opening,
+    reader,
+    sources,
+    entries: () => reader.entries(),
+    find: (path) => reader.find(path),
+    damage: undefined,
+    close: () => close(input, sources),
+  };
+}
+
+/** Prefers the trees of the archive; where they are missing or damaged, what a scan finds. */
+function openDamaged(
+  access: ArchiveAccess,
+  input: FileInput,
+  kernels: KernelSet,
+  opening: Opening,
+): OpenedArchive {
+  let damage: WarpError | undefined;
+  const note = (error: unknown) => {
+    if (!isDamage(error)) throw error;
+    damage ??= error;
+  };
+  let reader: ArchiveReader | undefined;
+  try {
+    reader = ArchiveReader.open(input, kernels, opening, access.archiveKey);
+  } catch (error) {
+    note(error);
+  }
+  let scanned: SalvageReader | undefined;
+  const scan = () => scanned ??= new SalvageReader(input, kernels, opening, access.archiveKey);
+  const own = {
+    records: reader?.records ?? scan().records,
+    locate: (ordinal: number) => {
+      try {
+        if (reader !== undefined) return reader.locate(ordinal);
+      } catch (error) {
+        note(error);
+      }
+      return scan().locate(ordinal);
+    },
+  };
+  const entries = function* (): Generator<FinalEntry> {
+    let last: Bytes | undefined;
+    try {
+      for (const entry of reader?.entries() ?? []) {
+        last = entry.path;
+        yield entry;
+      }
+      if (reader !== undefined) return;
+    } catch (error) {
+      note(error);
+    }
+    for (const entry of scan().entries()) {
+      if (last === undefined || comparePaths(entry.path, last) > 0) yield entry;
+    }
+  };
+  const sources = new SourceSet(kernels, own, (reader ?? scan()).prologue, placesOf(access));
+  return {
+    input,
+    opening,
+    reader,
+    sources,
+    entries,
+    find: (path) => {
+      for (const entry of entries()) if (comparePaths(entry.path, path) === 0) return entry;
+      return undefined;
+    },
+    get damage() {
+      return damage;
+    },
+    close: () => close(input, sources),
+  };
+}
+
+function isDamage(error: unknown): error is WarpError {
+  return isWarpError(error, "E_TRUNCATED") || isWarpError(error, "E_INTEGRITY");
+}
+
+function placesOf(access: ArchiveAccess): { own: string; bases: string[] } {
+  return { own: access.path, bases: access.basePaths };
 }
 
 function close(input: FileInput, sources: SourceSet): void {

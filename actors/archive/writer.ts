@@ -10,7 +10,7 @@ import type { Bytes } from "../base/bytes.ts";
 import type { Entry } from "../base/entry.ts";
 import { invariant } from "../base/errors.ts";
 import { HEADER_BYTES, TRAILER_BYTES } from "../base/limits.ts";
-import { CODEC, KIND, type Kind, type RecordCodec } from "../cipher/record.ts";
+import { CODEC, type CodecId, KIND, type Kind, type RecordCodec } from "../cipher/record.ts";
 import { encodeHeader, type Header } from "./header.ts";
 import { IndexPage } from "./index_page.ts";
 import { MerkleBuilder, merkleNodeCount, type NodeSpill } from "./merkle.ts";
@@ -88,7 +88,7 @@ export class ArchiveWriter {
     this.#output.write(encodeHeader(this.#header));
     this.#offset = HEADER_BYTES;
     if (keySection.length > 0) this.#append(keySection);
-    this.#appendRecord(KIND.prologue, encodePrologue(prologue));
+    this.appendRecord(KIND.prologue, encodePrologue(prologue));
   }
 
   /** Appends a sealed batch: its table page, `blocks` (records, back to back) and index page. */
@@ -106,10 +106,10 @@ export class ArchiveWriter {
       this.#last = entry;
     }
     const page = tablePageOf(plan, entries, cuts);
-    const table = this.#appendRecord(KIND.tablePage, encodeTablePage(page));
+    const table = this.appendRecord(KIND.tablePage, encodeTablePage(page));
     const indexPage = this.#place(plan, cuts, ids, lengths);
     if (blocks.length > 0) this.#append(blocks);
-    const index = indexPage && this.#appendRecord(KIND.indexPage, indexPage.bytes);
+    const index = indexPage && this.appendRecord(KIND.indexPage, indexPage.bytes);
     this.registerBatch({ page, table, index }, () => undefined);
   }
 
@@ -172,7 +172,7 @@ export class ArchiveWriter {
     for (const length of page.chunkLengths) this.counts.stored += length;
     countEntries(this.counts, page.entries);
     const write = (kind: Kind) => (raw: Uint8Array) =>
-      node(kind, raw) ?? this.#appendRecord(kind, raw);
+      node(kind, raw) ?? this.appendRecord(kind, raw);
     const first = page.entries[0];
     if (first !== undefined) {
       this.#table.add({ key: first.path, ...table }, write(KIND.tableNode));
@@ -184,10 +184,10 @@ export class ArchiveWriter {
 
   /** Writes what is left: open tree nodes, root record, Merkle tree, trailer, final header. */
   finish(signer?: Signer): { root: Uint8Array; totalLength: number; rootRecord: RootRecord } {
-    const index = this.#index.finish((node) => this.#appendRecord(KIND.indexNode, node));
-    const table = this.#table.finish((node) => this.#appendRecord(KIND.tableNode, node));
+    const index = this.#index.finish((node) => this.appendRecord(KIND.indexNode, node));
+    const table = this.#table.finish((node) => this.appendRecord(KIND.tableNode, node));
     const rootRecord: RootRecord = { ...this.counts, index, table };
-    const rootRef = this.#appendRecord(KIND.root, encodeRoot(rootRecord));
+    const rootRef = this.appendRecord(KIND.root, encodeRoot(rootRecord));
     const treeOffset = this.#offset;
     const binding = this.#binding();
     let treeLength = 0;
@@ -232,24 +232,35 @@ export class ArchiveWriter {
     this.#offset += bytes.length;
   }
 
-  #appendRecord(kind: Kind, raw: Bytes): RecordRef {
-    const ordinal = this.#ordinals.get(kind) ?? 0;
-    this.#ordinals.set(kind, ordinal + 1);
-    const codec = this.#codec;
-    const needed = raw.length + codec.overhead;
-    if (this.#scratch.length < needed) this.#scratch = new Uint8Array(needed);
-    const room = this.#scratch.subarray(codec.headLength, codec.headLength + raw.length);
+  /** Compresses, frames and appends a page. */
+  protected appendRecord(kind: Kind, raw: Bytes): RecordRef {
+    const room = this.#room(raw.length);
     const size = this.#compressPage(kind, raw, room);
     const isCompressed = size > 0 && size < raw.length;
-    const length = codec.write(
-      { kind, codec: isCompressed ? CODEC.zstd : CODEC.stored, rawLength: raw.length },
-      ordinal,
-      isCompressed ? room.subarray(0, size) : raw,
-      this.#scratch,
-    );
+    const codec = isCompressed ? CODEC.zstd : CODEC.stored;
+    const head = { kind, codec, rawLength: raw.length };
+    return this.appendPayload(head, isCompressed ? room.subarray(0, size) : raw);
+  }
+
+  /** Frames (and seals) a payload and appends it. */
+  protected appendPayload(
+    head: { kind: Kind; codec: CodecId; rawLength: number },
+    payload: Bytes,
+  ): RecordRef {
+    const ordinal = this.nextOrdinal(head.kind);
+    this.#ordinals.set(head.kind, ordinal + 1);
+    this.#room(payload.length);
+    const length = this.#codec.write(head, ordinal, payload, this.#scratch);
     const ref = { offset: this.#offset, length, ordinal };
     this.#append(this.#scratch.subarray(0, length));
     return ref;
+  }
+
+  /** The place in the scratch buffer where a payload of `length` bytes is sealed in place. */
+  #room(length: number): Uint8Array {
+    const needed = length + this.#codec.overhead;
+    if (this.#scratch.length < needed) this.#scratch = new Uint8Array(needed);
+    return this.#scratch.subarray(this.#codec.headLength, this.#codec.headLength + length);
   }
 
   #compressPage(kind: Kind, raw: Bytes, room: Bytes): number {

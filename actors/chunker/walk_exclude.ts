@@ -112,7 +112,7 @@ function translateSet(
 }
 
 function escape(character: string): string {
-  return `\\u{${character.codePointAt(0)!.toString(16)}}`;
+  return character === "/" ? "/" : `\\u{${character.codePointAt(0)!.toString(16)}}`;
 }
 
 function unfinished(pattern: string, what: string): WarpError {

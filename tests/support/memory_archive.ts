@@ -5,6 +5,7 @@
  * @module
  */
 import { loadKernels } from "../../kernels/load.ts";
+import type { BlockCodec } from "../../kernels/kernel.ts";
 import { defaultTable, tableFromBytes } from "../../kernels/boundary/spec.ts";
 import type { ArchiveInput } from "../../actors/archive/archive_io.ts";
 import { ChunkMap } from "../../actors/archive/chunk_map.ts";
@@ -21,7 +22,14 @@ import { Batcher, type WalkItem } from "../../actors/chunker/batcher.ts";
 import type { SourceEntry } from "../../actors/chunker/source_io.ts";
 import { BlockWorker } from "../../actors/cipher/blocks.ts";
 import { buildKeySection } from "../../actors/cipher/key_section.ts";
-import { type ArchiveSecrets, bindingOf, RecordCodec } from "../../actors/cipher/record.ts";
+import {
+  type ArchiveSecrets,
+  bindingOf,
+  type CodecId,
+  type Kind,
+  RecordCodec,
+} from "../../actors/cipher/record.ts";
+import { encodeTablePage, type TablePage } from "../../actors/archive/table_page.ts";
 
 export const kernels = await loadKernels();
 
@@ -124,6 +132,34 @@ export function* memoryWalk(nodes: readonly SourceNode[]): Generator<WalkItem> {
   }
 }
 
+/** A writer that also writes what no honest one would. */
+class HostileWriter extends ArchiveWriter {
+  /** Any page, entered in the table as if it were good. */
+  writeUnchecked(kind: Kind, page: TablePage): void {
+    const table = this.appendRecord(kind, encodeTablePage(page));
+    this.registerBatch({ page, table, index: undefined }, () => undefined);
+  }
+
+  /** A record with this payload, whatever its head claims; entered in the table. */
+  writeStored(kind: Kind, codec: CodecId, rawLength: number, payload: Uint8Array): void {
+    const table = this.appendPayload({ kind, codec, rawLength }, payload);
+    const entry = { type: "fifo" as const, path: utf8("a"), meta: FIFO_META };
+    const page = { firstChunk: 0, chunkLengths: [], chunksPerBlock: [], entries: [entry] };
+    this.registerBatch({ page, table, index: undefined }, () => undefined);
+  }
+}
+
+const FIFO_META = {
+  mode: 0o600,
+  mtimeS: 0,
+  mtimeNs: 0,
+  uid: 0,
+  gid: 0,
+  owner: "",
+  group: "",
+  xattrs: null,
+};
+
 export interface BuildOptions {
   passphrase?: string;
   archiveKey?: Uint8Array;
@@ -133,6 +169,8 @@ export interface BuildOptions {
   slabBytes?: number;
   compression?: CompressionMode;
   signer?: Signer;
+  /** Stands in for zstd when pages are written. */
+  pageCodec?: BlockCodec;
 }
 
 export interface Built {
@@ -183,7 +221,8 @@ export async function beginArchive(options: BuildOptions = {}) {
     throw new Error("no spill expected");
   };
   const codec = new RecordCodec(kernels, secrets);
-  const writer = new ArchiveWriter(kernels, codec, output, header, spill);
+  const own = options.pageCodec === undefined ? kernels : { ...kernels, zstd: options.pageCodec };
+  const writer = new HostileWriter(own, codec, output, header, spill);
   writer.begin(keySection, prologue);
   return { header, prologue, secrets, archiveKey, output, writer };
 }

@@ -58,7 +58,8 @@ export class PortableBackend implements FsBackend {
 
   list(dir: Handle): RawName[] {
     const names = attempt("list the directory", () => fs.readdirSync(this.#get(dir).path));
-    return names.map(rawFromText);
+    // Different names that are not UTF-8 may look the same here: once is enough to refuse them.
+    return [...new Set(names)].map(rawFromText);
   }
 
   stat(handle: Handle, out: Stat): void {

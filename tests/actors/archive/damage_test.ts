@@ -78,7 +78,12 @@ function recoverable(built: Built, length: number): Set<string> {
   const input = new MemoryInput(built.bytes);
   const opening = readOpening(input, kernels);
   const { secrets, bodyStart } = readPrologue(input, kernels, opening, built.archiveKey);
-  const scanner = new RecordScanner(input, new RecordCodec(kernels, secrets), bodyStart, input.size);
+  const scanner = new RecordScanner(
+    input,
+    new RecordCodec(kernels, secrets),
+    bodyStart,
+    input.size,
+  );
   const chunksThere = new Set<number>();
   const files = new Set<string>();
   for (let record = scanner.peek(); record !== undefined; record = scanner.peek()) {
@@ -89,7 +94,7 @@ function recoverable(built: Built, length: number): Set<string> {
     for (const count of page.chunksPerBlock) {
       const block = scanner.peek()!;
       scanner.advance(block);
-      if (scanner.offset <= length) for (let i = 0; i < count; i++) chunksThere.add(chunk + i);
+      if (scanner.offset <= length) { for (let i = 0; i < count; i++) chunksThere.add(chunk + i); }
       chunk += count;
     }
     for (const entry of page.entries) {
@@ -103,7 +108,10 @@ function recoverable(built: Built, length: number): Set<string> {
   return files;
 }
 
-async function salvaged(bytes: Uint8Array, key: Uint8Array | null): Promise<Map<string, Uint8Array>> {
+async function salvaged(
+  bytes: Uint8Array,
+  key: Uint8Array | null,
+): Promise<Map<string, Uint8Array>> {
   const input = new MemoryInput(bytes);
   const reader = new SalvageReader(input, kernels, readOpening(input, kernels), key);
   const sources = new SourceSet(kernels, reader, reader.prologue, { own: "", bases: [] });
@@ -127,9 +135,11 @@ for (const passphrase of [undefined, "p"]) {
   Deno.test(`a ${kind} archive cut at any byte is refused, and salvage gives what is whole`, async () => {
     const options = { chunkAvg: 1024, slabBytes: 1 << 14, compression: { mode: "none" } as const };
     const built = await buildArchive(TREE, { ...options, ...(passphrase && { passphrase }) });
-    const contents = new Map(TREE.flatMap((node) =>
-      "content" in node ? [[toHex(new TextEncoder().encode(node.path)), node.content]] : []
-    ));
+    const contents = new Map(
+      TREE.flatMap((node) =>
+        "content" in node ? [[toHex(new TextEncoder().encode(node.path)), node.content]] : []
+      ),
+    );
     for (let length = 0; length < built.bytes.length; length += length < 1500 ? 1 : 97) {
       const cut = built.bytes.subarray(0, length);
       await assert.rejects(
