@@ -25,17 +25,23 @@ export function warpCommand(args: string[], options: RunOptions = {}): Deno.Comm
   return new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--quiet", `${ROOT}cli.ts`, ...args],
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    env: { NO_COLOR: "1", WARP_PASSPHRASE: "", ...options.env },
+    clearEnv: true,
+    env: { ...cleanEnvironment(), NO_COLOR: "1", ...options.env },
     stdin: options.stdin === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",
   });
 }
 
+/** Ours without settings of warp itself, but for those that choose backends. */
+function cleanEnvironment(): Record<string, string> {
+  const kept = Object.entries(Deno.env.toObject())
+    .filter(([name]) => !name.startsWith("WARP_") || name.startsWith("WARP_BACKEND"));
+  return Object.fromEntries(kept);
+}
+
 export async function warp(args: string[], options: RunOptions = {}): Promise<Outcome> {
-  const env = { ...options.env };
-  const command = warpCommand(args, { ...options, env });
-  const child = command.spawn();
+  const child = warpCommand(args, options).spawn();
   if (options.stdin !== undefined) {
     const writer = child.stdin.getWriter();
     await writer.write(options.stdin as Uint8Array<ArrayBuffer>).catch(() => {});
@@ -60,9 +66,18 @@ export function text(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes);
 }
 
+/** Memory where the machine has it: a disk that is busy elsewhere makes slow tests, no better ones. */
+function tempRoot(): { dir?: string } {
+  try {
+    return Deno.statSync("/dev/shm").isDirectory ? { dir: "/dev/shm" } : {};
+  } catch {
+    return {};
+  }
+}
+
 /** A fresh directory that is removed when the test ends. */
 export async function withTempDir(use: (dir: string) => Promise<void>): Promise<void> {
-  const dir = Deno.makeTempDirSync({ prefix: "warp-test-" });
+  const dir = Deno.makeTempDirSync({ ...tempRoot(), prefix: "warp-test-" });
   try {
     await use(dir);
   } finally {
