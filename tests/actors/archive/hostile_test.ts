@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { encode } from "@std/msgpack";
 import { concat, utf8 } from "../../../actors/base/bytes.ts";
 import type { Entry, Extent, Meta } from "../../../actors/base/entry.ts";
-import { type TablePage } from "../../../actors/archive/table_page.ts";
+import type { TablePage } from "../../../actors/archive/table_page.ts";
 import { CODEC, KIND } from "../../../actors/cipher/record.ts";
 import { beginArchive, buildArchive, kernels } from "../../support/memory_archive.ts";
 import { recordsOf, sealAgain } from "../../support/mutate.ts";
