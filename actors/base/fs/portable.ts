@@ -189,10 +189,9 @@ export class PortableBackend implements FsBackend {
     throw systemError("set the extended attribute", "ENOTSUP");
   }
 
-  /** The runtime takes seconds as a double: below a microsecond is lost. */
   setTime(handle: Handle, mtimeS: number, mtimeNs: number): void {
     const { path, fd } = this.#get(handle);
-    const time = mtimeS + mtimeNs / 1e9;
+    const time = toSeconds(mtimeS, mtimeNs);
     attempt("set the time", () => {
       if (fd === undefined) fs.utimesSync(path, time, time);
       else fs.futimesSync(fd, time, time);
@@ -210,7 +209,7 @@ export class PortableBackend implements FsBackend {
 
   setLinkTime(dir: Handle, name: RawName, mtimeS: number, mtimeNs: number): void {
     const path = this.#path(dir, name);
-    const time = mtimeS + mtimeNs / 1e9;
+    const time = toSeconds(mtimeS, mtimeNs);
     attempt("set the time", () => fs.lutimesSync(path, time, time));
   }
 
@@ -302,6 +301,14 @@ function splitTime(ns: bigint): [number, number] {
     rest += BILLION;
   }
   return [Number(seconds), Number(rest)];
+}
+
+/**
+ * The runtime takes seconds as a double and cuts them to milliseconds: a microsecond more keeps
+ * the rounding of the double from taking one off.
+ */
+function toSeconds(mtimeS: number, mtimeNs: number): number {
+  return mtimeS + Math.floor(mtimeNs / 1e6) / 1e3 + 1e-6;
 }
 
 function typeOf(stat: fs.BigIntStats): FileType {

@@ -237,21 +237,21 @@ Deno.test({
 });
 
 Deno.test({
-  name: "walkSources() goes down 2000 directories and back, beyond PATH_MAX",
+  name: "walkSources() goes down 300 directories and back, beyond PATH_MAX",
   ignore: !isLinux,
   fn: inTree(async (dir) => {
     // Made from the inside: no path of this length can be opened at once.
     const make = `import os
 os.chdir(${JSON.stringify(dir)})
-for i in range(2000):
-    os.mkdir("dd"); open("e", "w").close(); os.chdir("dd")
+for i in range(300):
+    os.mkdir("d" * 20); open("e", "w").close(); os.chdir("d" * 20)
 open("bottom", "w").write("down here")`;
     await sh(`python3 -c '${make}'`);
     const seen = walk([`${dir}/.`]);
     assert.deepEqual(seen.problems, []);
-    assert.equal(seen.paths.length, 4001);
+    assert.equal(seen.paths.length, 601);
     assert.equal(seen.paths.at(-1), "e");
-    assert.ok(seen.paths.some((path) => path.length === 3 * 2000 + 6 && path.endsWith("bottom")));
+    assert.ok(seen.paths.some((path) => path.length === 21 * 300 + 6 && path.endsWith("bottom")));
   }),
 });
 
@@ -316,9 +316,10 @@ Deno.test({
   fn() {
     const device = (path: string) => Deno.statSync(path).dev;
     if (device("/dev") === device("/dev/shm")) return;
+    const exclude = ["/dev/shm/[!w]*"]; // whatever else is there
     const paths = (oneFileSystem: boolean) => {
       const found: string[] = [];
-      for (const item of walkSources(["/dev/shm/..", "/dev"], { exclude: [], oneFileSystem })) {
+      for (const item of walkSources(["/dev"], { exclude, oneFileSystem })) {
         if ("entry" in item) found.push(text(item.entry.path));
       }
       return found;
