@@ -235,7 +235,7 @@ class SupervisionTree implements Supervisor {
       const message = decision.escalate
         ? `"${child.spec.id}" fails again and again`
         : `the actor "${child.spec.id}" was lost (${kind})`;
-      if (child.spec.restart === "temporary") this.#link(child.spec.id).close();
+      this.#link(child.spec.id).close();
       const failure = cause?.code === "E_INTERNAL"
         ? cause
         : new WarpError("E_ACTOR_DOWN", message, { cause });
