@@ -18,7 +18,7 @@ import { type ArchiveSecrets, bindingOf, KIND, RecordCodec } from "../cipher/rec
 import type { ActorRef } from "../runtime/actor_ref.ts";
 import { exists, FileInput, FileOutput, FileSpill, PipeOutput } from "./archive_io.ts";
 import { ChunkMap } from "./chunk_map.ts";
-import type { Ciphers } from "./cipher_pool.ts";
+import { type Ciphers, isLost } from "./cipher_pool.ts";
 import { assertSettled, CreatePipeline, slabBytesFor } from "./create.ts";
 import { encodeHeader, type Header } from "./header.ts";
 import type { CreateRequest, CreateResult } from "./protocol.ts";
@@ -81,14 +81,12 @@ export class CreateJob {
   async #run(): Promise<CreateResult> {
     let prepared = this.#prepare(Infinity);
     const source = this.#openRequest(prepared);
-    const options = { deadlineMs: WALK_DEADLINE_MS, signal: this.#tools.signal };
-    const { isResumed } = await this.#tools.chunker.call("open", source, options);
-    if (!isResumed) {
+    if (!await this.#openChunker(source)) {
       // The file in which the last run stopped has changed: forget what was stored of it.
       prepared.known.close();
       prepared = this.#prepare(prepared.fileStart ?? 0);
       source.resume = prepared.point;
-      await this.#tools.chunker.call("open", source, options);
+      await this.#openChunker(source);
     }
     const { writer, known, secrets } = prepared;
     const { kernels, chunker, ciphers, signal } = this.#tools;
@@ -110,6 +108,19 @@ export class CreateJob {
     assertSettled(this.#pipeline);
     known.close();
     return this.#finish(writer);
+  }
+
+  /** False when the file at the resume point has changed. A chunker that is lost has a successor. */
+  async #openChunker(source: OpenRequest): Promise<boolean> {
+    const { chunker, signal } = this.#tools;
+    for (let attempt = 1;; attempt++) {
+      try {
+        const options = { deadlineMs: WALK_DEADLINE_MS, signal };
+        return (await chunker.call("open", source, options)).isResumed;
+      } catch (error) {
+        if (!isLost(error) || attempt === 3) throw error;
+      }
+    }
   }
 
   #finish(writer: ArchiveWriter): CreateResult {

@@ -259,8 +259,14 @@ export class ActorHost {
     const wire = toWireError(error);
     if (id !== undefined) this.#send(client, { t: "fail", id, error: withActor(wire, this.#id) });
     if (isWarpError(error) || wire.code !== "E_INTERNAL") return;
+    this.crash(error);
+  }
+
+  /** Reports a bug and handles nothing more; the supervisor ends this actor. */
+  crash(error: unknown): void {
     this.#isReady = false;
-    this.#control.post({ t: "crashed", error: wire, recent: this.#flight.recent() });
+    const recent = this.#flight.recent();
+    this.#control.post({ t: "crashed", error: toWireError(error), recent });
   }
 
   #fail(client: Client, id: number, error: unknown): void {

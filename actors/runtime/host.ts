@@ -26,4 +26,13 @@ export function serveActor(definition: ActorDefinition): void {
     },
   });
   scope.onmessage = (event) => host.receive(event.data);
+  // Reported as a message: left alone, the runtime would print a stack over the user's terminal.
+  addEventListener("error", (event) => {
+    event.preventDefault();
+    host.crash(event.error);
+  });
+  addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    host.crash(event.reason);
+  });
 }
