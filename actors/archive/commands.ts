@@ -7,7 +7,7 @@ import { randomBytes } from "node:crypto";
 import { loadKernels } from "../../kernels/load.ts";
 import { toHex, utf8 } from "../base/bytes.ts";
 import type { CommandIo } from "../base/command.ts";
-import { isWarpError, WarpError } from "../base/errors.ts";
+import { asWarpError, isWarpError, WarpError } from "../base/errors.ts";
 import { KiB, MiB } from "../base/units.ts";
 import { startTree } from "../root.ts";
 import { formatSigner } from "../cipher/public_keys.ts";
@@ -16,6 +16,7 @@ import { readKeyFile } from "../cipher/key_file.ts";
 import { readPassphrase } from "../cipher/passphrase.ts";
 import type { ActorRef } from "../runtime/actor_ref.ts";
 import type { RequestOf, ResultOf } from "../runtime/protocol.ts";
+import type { ExitReport } from "../runtime/supervisor.ts";
 import { exists, partialPathOf } from "./archive_io.ts";
 import { chunkSizes, HEADER_MAGIC } from "./header.ts";
 import { findArchiveKey, isKeyOffered, readOpeningAt, spoolStdin } from "./keys_io.ts";
@@ -349,9 +350,24 @@ async function withArchive<T>(
     const work = use(supervisor.ref<ArchiveProtocol>("archive"));
     work.catch(() => {});
     return await Promise.race([work, supervisor.failed]);
+  } catch (error) {
+    throw await withCrashReport(asWarpError(error), supervisor.reports);
   } finally {
     await supervisor.stop();
   }
+}
+
+/** Names the crash report when an actor was lost or warp is at fault. */
+async function withCrashReport(
+  error: WarpError,
+  reports: readonly ExitReport[],
+): Promise<WarpError> {
+  if (error.code !== "E_INTERNAL" && error.code !== "E_ACTOR_DOWN") return error;
+  const { writeCrashReport } = await import("../runtime/crash_report.ts");
+  const path = writeCrashReport(reports);
+  if (path === undefined) return error;
+  const hint = `${error.hint === undefined ? "" : `${error.hint}; `}see "${path}"`;
+  return new WarpError(error.code, error.message, { hint, details: error.details, cause: error });
 }
 
 function streamOptions(io: CommandIo, windowBytes = ITEMS_WINDOW_BYTES) {
