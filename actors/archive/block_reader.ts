@@ -7,6 +7,7 @@
 import type { Bytes } from "../base/bytes.ts";
 import type { Extent } from "../base/entry.ts";
 import { WarpError } from "../base/errors.ts";
+import { MiB } from "../base/units.ts";
 import { KIND } from "../cipher/record.ts";
 import type { SourceSet } from "./bases.ts";
 import type { Ciphers } from "./cipher_pool.ts";
@@ -86,14 +87,19 @@ export class DecodedGroup {
   }
 }
 
+/** Rounded up, so that groups of slightly different size do not leave a trail of dead buffers. */
+function roomy(bytes: number): SharedArrayBuffer {
+  return new SharedArrayBuffer(Math.ceil(bytes / MiB) * MiB);
+}
+
 /** A pair of buffers for one group at a time; grows for blocks that are larger than usual. */
 export class DecodeBuffers {
   input = new SharedArrayBuffer(0);
   output = new SharedArrayBuffer(0);
 
   fit(inputBytes: number, outputBytes: number): void {
-    if (this.input.byteLength < inputBytes) this.input = new SharedArrayBuffer(inputBytes);
-    if (this.output.byteLength < outputBytes) this.output = new SharedArrayBuffer(outputBytes);
+    if (this.input.byteLength < inputBytes) this.input = roomy(inputBytes);
+    if (this.output.byteLength < outputBytes) this.output = roomy(outputBytes);
   }
 
   /** Forgets buffers that a lost Worker may still write to. */
