@@ -1,5 +1,5 @@
 /**
- * The ciphers as one: calls go round, and a call that was lost with its Worker is made again on
+ * The ciphers as one: a call goes to the least busy, and a call that was lost with its Worker is made again on
  * another. Cipher calls are pure functions of their request, so repeating one is safe.
  *
  * @module
@@ -11,6 +11,8 @@ import type { ReplyOf, RequestOf } from "../runtime/protocol.ts";
 
 type Calls = CipherProtocol["calls"];
 
+/** Rough cost of a slab's worth, to balance by: compression dominates. */
+const WEIGHTS: Record<keyof Calls, number> = { hash: 1, seal: 4, open: 2, leaves: 1 };
 const ATTEMPTS_MAX = 3;
 /** zstd 22 on the largest block takes some seconds; anything beyond this hangs. */
 const DEADLINE_MS = 120_000;
@@ -31,10 +33,12 @@ export interface Ciphers {
 
 export class CipherPool implements Ciphers {
   readonly #refs: ActorRef<CipherProtocol>[];
-  #next = 0;
+  /** Calls under way, by cipher. */
+  readonly #load: number[];
 
   constructor(refs: ActorRef<CipherProtocol>[]) {
     this.#refs = refs;
+    this.#load = refs.map(() => 0);
   }
 
   get size(): number {
@@ -47,11 +51,14 @@ export class CipherPool implements Ciphers {
     signal: AbortSignal,
   ): Promise<ReplyOf<Calls[Op]>> {
     for (let attempt = 1;; attempt++) {
-      const ref = this.#refs[this.#next++ % this.#refs.length]!;
+      const least = this.#load.indexOf(Math.min(...this.#load));
+      this.#load[least]! += WEIGHTS[op];
       try {
-        return await ref.call(op, request(), { deadlineMs: DEADLINE_MS, signal });
+        return await this.#refs[least]!.call(op, request(), { deadlineMs: DEADLINE_MS, signal });
       } catch (error) {
         if (attempt === ATTEMPTS_MAX || signal.aborted || !isLost(error)) throw error;
+      } finally {
+        this.#load[least]! -= WEIGHTS[op];
       }
     }
   }

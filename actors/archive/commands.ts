@@ -75,17 +75,23 @@ export async function runArchiveCommand<Name extends ArchiveCommandName>(
 // --- create
 
 async function create(options: CreateOptions, io: CommandIo): Promise<number> {
-  const request = await createRequest(options, io);
-  if (options.recipients.length > 0 && !options.isPassphraseWanted && request.archiveKey !== null) {
-    keepPartialKey(request.archiveId, request.archiveKey);
+  if (options.output !== "-" && !options.isForce && exists(options.output)) {
+    throw new WarpError("E_EXISTS", `"${options.output}" already exists`);
   }
   const jobs = options.jobs ?? navigator.hardwareConcurrency;
   const result = await withArchive(
     { ciphers: jobs, withChunker: true, inThread: false },
     io,
-    (archive) => follow(archive, "create", request, io),
+    async () => {
+      const request = await createRequest(options, io);
+      const { archiveId, archiveKey } = request;
+      const isForOthers = options.recipients.length > 0 && !options.isPassphraseWanted;
+      if (isForOthers && archiveKey !== null) keepPartialKey(archiveId, archiveKey);
+      return request;
+    },
+    (archive, request) => follow(archive, "create", request, io),
   );
-  dropPartialKey(request.archiveId);
+  dropPartialKey(result.archiveId);
   printCreated(result, options.output, io);
   return reportProblems(result.problems, io);
 }
@@ -171,21 +177,21 @@ async function resumable(
 // --- readers
 
 async function extract(options: ExtractOptions, io: CommandIo): Promise<number> {
-  return await withAccess(options, io, async (access) => {
-    const request = {
-      ...access,
-      directory: options.directory,
-      paths: options.paths.map(archivePath),
-      isForce: options.isForce,
-      isSalvage: options.isSalvage,
-      isOwnerKept: options.isOwnerKept ?? null,
-      isSetidKept: options.isSetidKept,
-      memoryBytes: options.memoryBytes ?? DEFAULT_MEMORY_BYTES,
-    };
+  return await withInput(options.archive, async (path) => {
     const result = await withArchive(
-      { ciphers: jobsFor(options, access.path), withChunker: false, inThread: false },
+      { ciphers: jobsFor(options, path), withChunker: false, inThread: false },
       io,
-      (archive) => follow(archive, "extract", request, io),
+      async () => ({
+        ...await openAccess(path, options, io),
+        directory: options.directory,
+        paths: options.paths.map(archivePath),
+        isForce: options.isForce,
+        isSalvage: options.isSalvage,
+        isOwnerKept: options.isOwnerKept ?? null,
+        isSetidKept: options.isSetidKept,
+        memoryBytes: options.memoryBytes ?? DEFAULT_MEMORY_BYTES,
+      }),
+      (archive, request) => follow(archive, "extract", request, io),
     );
     return printExtracted(result, io);
   });
@@ -193,15 +199,16 @@ async function extract(options: ExtractOptions, io: CommandIo): Promise<number> 
 
 async function verify(options: VerifyOptions, io: CommandIo): Promise<number> {
   return await withInput(options.archive, async (path) => {
-    const kernels = await loadKernels();
-    const opening = readOpeningAt(path, kernels);
-    const isDeep = isKeyOffered(options.keys) && opening.header.encrypted;
-    const archiveKey = isDeep ? await findArchiveKey(opening, options.keys, io) : null;
-    const access = { path, archiveKey, basePaths: [...options.bases] };
     const result = await withArchive(
       { ciphers: jobsFor(options, path), withChunker: false, inThread: false },
       io,
-      (archive) => follow(archive, "verify", { ...access, isDeep }, io),
+      async () => {
+        const opening = readOpeningAt(path, await loadKernels());
+        const isDeep = isKeyOffered(options.keys) && opening.header.encrypted;
+        const archiveKey = isDeep ? await findArchiveKey(opening, options.keys, io) : null;
+        return { path, archiveKey, basePaths: [...options.bases], isDeep };
+      },
+      (archive, request) => follow(archive, "verify", request, io),
     );
     const signer = result.signer === null ? null : formatSigner(result.signer);
     if (options.signer !== undefined) {
@@ -232,19 +239,14 @@ async function verify(options: VerifyOptions, io: CommandIo): Promise<number> {
 }
 
 async function list(options: ListOptions, io: CommandIo): Promise<number> {
-  return await withAccess(
-    options,
-    io,
-    (access) =>
-      withArchive({ ciphers: 0, withChunker: false, inThread: true }, io, async (archive) => {
-        const request = { ...access, paths: options.paths.map(archivePath) };
-        const stream = archive.stream("list", request, streamOptions(io));
-        for await (const rows of stream.items) {
-          for (const entry of rows) printRow(entry, options, io);
-        }
-        return reportMissing((await stream.result).missing, io);
-      }),
-  );
+  return await withAccess(options, io, { ciphers: 0 }, async (archive, access) => {
+    const request = { ...access, paths: options.paths.map(archivePath) };
+    const stream = archive.stream("list", request, streamOptions(io));
+    for await (const rows of stream.items) {
+      for (const entry of rows) printRow(entry, options, io);
+    }
+    return reportMissing((await stream.result).missing, io);
+  });
 }
 
 async function info(options: InfoOptions, io: CommandIo): Promise<number> {
@@ -265,43 +267,33 @@ async function info(options: InfoOptions, io: CommandIo): Promise<number> {
 }
 
 async function cat(options: CatOptions, io: CommandIo): Promise<number> {
-  return await withAccess(
-    options,
-    io,
-    (access) =>
-      withArchive({ ciphers: 1, withChunker: false, inThread: true }, io, async (archive) => {
-        for (const path of options.paths) {
-          const request = { ...access, member: archivePath(path) };
-          const stream = archive.stream("cat", request, streamOptions(io, 8 * MiB));
-          for await (const bytes of stream.items) io.stdout.write(bytes);
-          await stream.result;
-        }
-        return 0;
-      }),
-  );
+  return await withAccess(options, io, { ciphers: 1 }, async (archive, access) => {
+    for (const path of options.paths) {
+      const request = { ...access, member: archivePath(path) };
+      const stream = archive.stream("cat", request, streamOptions(io, 8 * MiB));
+      for await (const bytes of stream.items) io.stdout.write(bytes);
+      await stream.result;
+    }
+    return 0;
+  });
 }
 
 async function diff(options: DiffOptions, io: CommandIo): Promise<number> {
-  return await withAccess(
-    options,
-    io,
-    (access) =>
-      withArchive({ ciphers: 1, withChunker: false, inThread: true }, io, async (archive) => {
-        const { directory, excludes } = options;
-        const request = { ...access, directory, excludes: [...excludes] };
-        const stream = archive.stream("diff", request, streamOptions(io));
-        for await (const rows of stream.items) {
-          for (const { path, change, what } of rows) {
-            const name = nameOf(path);
-            io.json({ message_type: "difference", path: name, change, what });
-            if (!io.options.isJson) io.stdout.write(`${change} ${name}${what && ` (${what})`}\n`);
-          }
-        }
-        const { differences, problems } = await stream.result;
-        const code = reportProblems(problems, io);
-        return code !== 0 ? code : differences === 0 ? 0 : 1;
-      }),
-  );
+  return await withAccess(options, io, { ciphers: 1 }, async (archive, access) => {
+    const { directory, excludes } = options;
+    const request = { ...access, directory, excludes: [...excludes] };
+    const stream = archive.stream("diff", request, streamOptions(io));
+    for await (const rows of stream.items) {
+      for (const { path, change, what } of rows) {
+        const name = nameOf(path);
+        io.json({ message_type: "difference", path: name, change, what });
+        if (!io.options.isJson) io.stdout.write(`${change} ${name}${what && ` (${what})`}\n`);
+      }
+    }
+    const { differences, problems } = await stream.result;
+    const code = reportProblems(problems, io);
+    return code !== 0 ? code : differences === 0 ? 0 : 1;
+  });
 }
 
 // --- shared
@@ -327,27 +319,51 @@ async function withInput<T>(archive: string, use: (path: string) => Promise<T>):
   }
 }
 
-/** Opens the key, spools stdin if need be. */
-async function withAccess<T>(
+async function openAccess(
+  path: string,
   options: OpenOptions,
   io: CommandIo,
-  use: (access: ArchiveAccess) => Promise<T>,
-): Promise<T> {
+): Promise<ArchiveAccess> {
+  const opening = readOpeningAt(path, await loadKernels());
+  const archiveKey = await findArchiveKey(opening, options.keys, io);
+  return { path, archiveKey, basePaths: [...options.bases] };
+}
+
+/** For the quick readers: no Workers, stdin spooled if need be. */
+async function withAccess(
+  options: OpenOptions,
+  io: CommandIo,
+  { ciphers }: { ciphers: number },
+  use: (archive: ActorRef<ArchiveProtocol>, access: ArchiveAccess) => Promise<number>,
+): Promise<number> {
   return await withInput(options.archive, async (path) => {
-    const opening = readOpeningAt(path, await loadKernels());
-    const archiveKey = await findArchiveKey(opening, options.keys, io);
-    return await use({ path, archiveKey, basePaths: [...options.bases] });
+    const tree = { ciphers, withChunker: false, inThread: true };
+    return await withArchive(tree, io, () => openAccess(path, options, io), use);
   });
 }
 
-async function withArchive<T>(
+/**
+ * Starts the actors while `prepare` finds keys (Argon2 takes its time on purpose), then runs `use` on
+ * both.
+ */
+async function withArchive<Request, T>(
   tree: { ciphers: number; withChunker: boolean; inThread: boolean },
   io: CommandIo,
-  use: (archive: ActorRef<ArchiveProtocol>) => Promise<T>,
+  prepare: () => Promise<Request>,
+  use: (archive: ActorRef<ArchiveProtocol>, request: Request) => Promise<T>,
 ): Promise<T> {
-  const supervisor = await startTree(tree, io);
+  const starting = startTree(tree, io);
+  starting.catch(() => {});
+  let request: Request;
   try {
-    const work = use(supervisor.ref<ArchiveProtocol>("archive"));
+    request = await prepare();
+  } catch (error) {
+    await starting.then((supervisor) => supervisor.stop(), () => {});
+    throw error;
+  }
+  const supervisor = await starting;
+  try {
+    const work = use(supervisor.ref<ArchiveProtocol>("archive"), request);
     work.catch(() => {});
     return await Promise.race([work, supervisor.failed]);
   } catch (error) {

@@ -6,14 +6,15 @@
 import type { FsBackend } from "./backend.ts";
 import { openLibc } from "./libc.ts";
 import { LinuxBackend } from "./linux.ts";
-import { PortableBackend } from "./portable.ts";
 
 /** `WARP_FS=portable` turns the Linux backend off. */
-function choose(): FsBackend {
+async function choose(): Promise<FsBackend> {
   if (readSetting() !== "portable") {
     const libc = openLibc();
     if (libc !== undefined) return new LinuxBackend(libc);
   }
+  // Loaded only here: it brings node:fs, which takes longer to load than all the rest.
+  const { PortableBackend } = await import("./portable.ts");
   return new PortableBackend();
 }
 
@@ -26,4 +27,4 @@ function readSetting(): string | undefined {
 }
 
 /** Chosen once per thread, when the module loads. */
-export const fsBackend: FsBackend = choose();
+export const fsBackend: FsBackend = await choose();
