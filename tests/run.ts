@@ -1,6 +1,6 @@
 /**
- * Runs every test and closes with `N passed, N failed`: the Deno suite with its sanitizers on, then
- * the parts of the second reader under plain Node.
+ * Runs every test, sanitizers on, and closes with `N passed, N failed`. Arguments are files or
+ * directories to run instead.
  *
  * @module
  */
@@ -54,32 +54,8 @@ async function denoTests(filters: string[]): Promise<Counts> {
   return { passed, failed: failed + (!success && failed === 0 ? 1 : 0), skipped };
 }
 
-async function nodeTests(): Promise<Counts> {
-  try {
-    new Deno.Command("node", { args: ["--version"], stdout: "null" }).outputSync();
-  } catch {
-    if (Deno.env.get("WARP_REQUIRE") === "all") throw new Error("node is not installed");
-    console.log("SKIP: node is not installed (tests/reader)");
-    return { passed: 0, failed: 0, skipped: 1 };
-  }
-  const { text } = await show("node", [
-    "--test",
-    "--test-reporter=tap",
-    "tests/reader/parts_test.mjs",
-  ]);
-  return {
-    passed: numberAfter(text, /^# pass (\d+)$/m),
-    failed: numberAfter(text, /^# fail (\d+)$/m),
-    skipped: numberAfter(text, /^# skipped (\d+)$/m),
-  };
-}
-
 if (import.meta.main) {
-  const filters = Deno.args;
-  const runs = [await denoTests(filters)];
-  if (filters.length === 0) runs.push(await nodeTests());
-  const sum = (key: keyof Counts) => runs.reduce((total, counts) => total + counts[key], 0);
-  const [passed, failed, skipped] = [sum("passed"), sum("failed"), sum("skipped")];
+  const { passed, failed, skipped } = await denoTests(Deno.args);
   console.log(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
   Deno.exit(failed > 0 || passed === 0 ? 1 : 0);
 }

@@ -14,8 +14,8 @@ import { decodeFrame } from "./zstd.mjs";
 const MIB = 1024 * 1024;
 const FIXED = 256; // the header, and the trailer
 const MERKLE_BLOCK = 64 * 1024;
-const MAX_CHILDREN = 256;
-const CACHED_BLOCKS = 8;
+const MAX_CHILDREN = 256, MAX_DEPTH = 16;
+const CACHED_BLOCKS = 8, CACHED_NODES = 64;
 
 const BLOCK = 1, TABLE_PAGE = 2, INDEX_PAGE = 3, TABLE_NODE = 4, INDEX_NODE = 5;
 const PROLOGUE = 6, ROOT = 7;
@@ -53,14 +53,15 @@ function u64Bytes(value) {
   return bytes;
 }
 
-/** The bytes as an array whose fields pass the tests, one each. */
-function tuple(value, tests, what) {
+/** The value, if it is an array whose fields pass the tests, one each. */
+export function tuple(value, tests, what) {
   const good = Array.isArray(value) && value.length === tests.length &&
     tests.every((test, i) => test(value[i]));
   check(good, `${what} is malformed`);
   return value;
 }
 
+/** The value, if it is a map of exactly these fields. */
 function fields(value, tests, what) {
   const names = Object.keys(tests);
   const good = value !== null && Object.getPrototypeOf(value) === null &&
@@ -85,23 +86,14 @@ function open(key, nonce, aad, sealed) {
   return plain;
 }
 
-/** Order of section 6: bytes, with "/" below all others. */
-export function comparePaths(a, b) {
-  for (let i = 0; i < a.length && i < b.length; i++) {
-    if (a[i] === b[i]) continue;
-    const slash = "/".charCodeAt(0);
-    return (a[i] === slash ? -1 : a[i]) - (b[i] === slash ? -1 : b[i]);
-  }
-  return a.length - b.length;
-}
-
 export class Archive {
   #file;
   #keys = null; // of an encrypted archive
   #plainKey = deriveKey("warp/archive/v1 plain record", new Uint8Array());
   #records = new Map(); // file offset -> head, for every record
   #blocks = new Map(); // ordinal -> raw bytes, the last few used
-  #nodes = new Map(); // file offset -> opened index node or page
+  #nodes = new Map(); // file offset -> opened index node or page, the last ones read
+  #pagesWithEntries = 0;
 
   constructor(path, passphrase) {
     this.#file = openSync(path);
@@ -116,6 +108,7 @@ export class Archive {
     this.#readPrologue();
     this.#readRoot();
     this.#checkBatches();
+    this.#checkIndex();
   }
 
   close() {
@@ -323,7 +316,7 @@ export class Archive {
   }
 
   /** Verifies a record and returns its content. */
-  #content(offset, kind, ordinal, length) {
+  #content(kind, ordinal, offset, length) {
     const record = this.#records.get(offset);
     check(
       record !== undefined && record.kind === kind && record.ordinal === ordinal &&
@@ -356,7 +349,7 @@ export class Archive {
 
   #readPrologue() {
     const { encrypted } = this;
-    this.prologue = fields(decode(this.#content(this.start, PROLOGUE, 0)), {
+    this.prologue = fields(decode(this.#content(PROLOGUE, 0, this.start)), {
       v: (v) => v === 1,
       created: Number.isSafeInteger,
       by: (by) => typeof by === "string",
@@ -369,8 +362,9 @@ export class Archive {
 
   #readRoot() {
     const isTree = (tree) =>
-      tree === null || (Array.isArray(tree) && tree.length === 4 && tree.every(isCount));
-    this.counts = fields(decode(this.#content(this.rootOffset, ROOT, 0)), {
+      tree === null || (Array.isArray(tree) && tree.length === 4 && tree.every(isCount) &&
+        tree[3] <= MAX_DEPTH);
+    this.counts = fields(decode(this.#content(ROOT, 0, this.rootOffset)), {
       chunks: isCount,
       blocks: isCount,
       entries: isCount,
@@ -390,8 +384,8 @@ export class Archive {
 
   // ---- section 6 ----
 
-  #readTablePage(offset, ordinal, length) {
-    const page = decode(this.#content(offset, TABLE_PAGE, ordinal, length));
+  #readTablePage([offset, length, ordinal]) {
+    const page = decode(this.#content(TABLE_PAGE, ordinal, offset, length));
     const counts = (list) => Array.isArray(list) && list.every((n) => isCount(n) && n > 0);
     tuple(page, [isCount, counts, counts, Array.isArray], "a table page");
     const [firstChunk, lengths, perBlock, entries] = page;
@@ -403,8 +397,8 @@ export class Archive {
     return { firstChunk, lengths, perBlock, entries };
   }
 
-  #readIndexPage(offset, ordinal, length) {
-    const page = this.#content(offset, INDEX_PAGE, ordinal, length);
+  #readIndexPage([offset, length, ordinal]) {
+    const page = this.#content(INDEX_PAGE, ordinal, offset, length);
     check(page.length > 8 && page.length % 56 === 8, "a malformed index page");
     const chunks = [];
     for (let at = 8; at < page.length; at += 56) {
@@ -419,27 +413,135 @@ export class Archive {
     return { first: u64(page, 0), chunks };
   }
 
-  /** A table page announces what its blocks hold, and the index page after them says it again. */
+  /** What a table page announces, the blocks after it and their index page must agree. */
   #checkBatches() {
-    let nextChunk = 0, pending = [];
-    for (const { offset, kind, ordinal } of this.#records.values()) {
+    let nextChunk = 0, page, blocks, complete = true;
+    for (const record of this.#records.values()) {
+      const { kind, offset, length, ordinal } = record;
+      if (kind === TABLE_PAGE || kind === ROOT) check(complete, "a batch has no index page");
       if (kind === TABLE_PAGE) {
-        const page = this.#readTablePage(offset, ordinal);
+        page = this.#readTablePage([offset, length, ordinal]);
         check(page.firstChunk === nextChunk, "a batch does not follow the one before");
-        pending = [];
-        let chunk = 0;
-        for (const count of page.perBlock) {
-          let start = 0;
-          for (const length of page.lengths.slice(chunk, chunk + count)) {
-            pending.push({ length, start, inBlock: chunk === pending.length });
-            start += length;
-          }
-          chunk += count;
-        }
-        this.#expected = { blocks: page.perBlock.length, chunks: pending, first: nextChunk };
-        nextChunk += pending.length;
+        nextChunk += page.lengths.length;
+        if (page.entries.length > 0) this.#pagesWithEntries += 1;
+        blocks = [];
+        complete = page.perBlock.length === 0;
+      } else if (kind === BLOCK) blocks.push(record);
+      else if (kind === INDEX_PAGE) {
+        checkIndexPage(page, blocks, this.#readIndexPage([offset, length, ordinal]));
+        complete = true;
       }
     }
     check(this.counts.chunks === nextChunk, "a wrong count of chunks");
   }
+
+  // ---- section 7 ----
+
+  #readNode(kind, [offset, length, ordinal]) {
+    const children = decode(this.#content(kind, ordinal, offset, length));
+    check(
+      Array.isArray(children) && children.length >= 1 && children.length <= MAX_CHILDREN,
+      "a malformed tree node",
+    );
+    const isKey = kind === INDEX_NODE ? isCount : isBinary;
+    const child = [(key) => isKey(key), isCount, isCount, isCount];
+    return children.map((fields) => tuple(fields, child, "a tree node"));
+  }
+
+  /** The leaves of a tree, in order, as [key, offset, length, ordinal]. */
+  *#leaves(kind, child, depth) {
+    if (depth === 0) {
+      yield child;
+      return;
+    }
+    const children = this.#readNode(kind, child.slice(1));
+    if (child[0] !== undefined) check(sameKey(children[0][0], child[0]), "a wrong key in a tree");
+    for (const next of children) yield* this.#leaves(kind, next, depth - 1);
+  }
+
+  *#treeLeaves(kind, tree) {
+    if (tree !== null) yield* this.#leaves(kind, [undefined, ...tree.slice(0, 3)], tree[3]);
+  }
+
+  /** All entries of the file table, as they are stored, in order. */
+  *entries() {
+    let pages = 0;
+    for (const [key, ...place] of this.#treeLeaves(TABLE_NODE, this.counts.table)) {
+      const { entries } = this.#readTablePage(place);
+      check(entries.length > 0, "an empty leaf in the file table");
+      if (key !== undefined) check(sameKey(entries[0][0], key), "a wrong key in the file table");
+      yield* entries;
+      pages += 1;
+    }
+    check(pages === this.#pagesWithEntries, "the file table does not name all its pages");
+  }
+
+  /** Index pages follow each other without a gap, from chunk 0 to the last. */
+  #checkIndex() {
+    let next = 0;
+    for (const [key, ...place] of this.#treeLeaves(INDEX_NODE, this.counts.index)) {
+      const { first, chunks } = this.#readIndexPage(place);
+      check(first === next && (key === undefined || key === first), "a gap in the chunk index");
+      next += chunks.length;
+    }
+    check(next === this.counts.chunks, "the chunk index does not hold all chunks");
+  }
+
+  /** Goes down the index tree: in each node, the last child whose key is <= n. */
+  #findChunk(n) {
+    check(n < this.counts.chunks, `there is no chunk ${n}`);
+    const [offset, length, ordinal, depth] = this.counts.index;
+    let place = [offset, length, ordinal];
+    for (let level = depth; level > 0; level--) {
+      const children = this.#cached(place, () => this.#readNode(INDEX_NODE, place));
+      place = children.findLast(([key]) => key <= n).slice(1);
+    }
+    const page = this.#cached(place, () => this.#readIndexPage(place));
+    return page.chunks[n - page.first];
+  }
+
+  #cached([offset], read) {
+    let node = this.#nodes.get(offset);
+    if (node === undefined) this.#nodes.set(offset, node = read());
+    if (this.#nodes.size > CACHED_NODES) this.#nodes.delete(this.#nodes.keys().next().value);
+    return node;
+  }
+
+  /** The bytes of chunk n, checked against its id. */
+  chunk(n) {
+    const { id, offset, block, start, length } = this.#findChunk(n);
+    let raw = this.#blocks.get(block);
+    if (raw === undefined) {
+      raw = this.#content(BLOCK, block, offset);
+      this.#blocks.set(block, raw);
+      if (this.#blocks.size > CACHED_BLOCKS) {
+        this.#blocks.delete(this.#blocks.keys().next().value);
+      }
+    }
+    check(start + length <= raw.length, `chunk ${n} is outside its block`);
+    const bytes = raw.subarray(start, start + length);
+    const actual = this.encrypted ? keyed(this.prologue.id, bytes) : hash(bytes);
+    check(id.equals(actual), `chunk ${n} does not match its id`);
+    return bytes;
+  }
+}
+
+const sameKey = (a, b) => isBinary(a) ? a.equals(b) : a === b;
+
+function checkIndexPage(page, blocks, index) {
+  const { firstChunk, lengths, perBlock } = page;
+  let good = index.first === firstChunk && index.chunks.length === lengths.length &&
+    blocks.length === perBlock.length;
+  let n = 0;
+  for (let i = 0; good && i < blocks.length; i++) {
+    let start = 0;
+    for (const end = n + perBlock[i]; n < end; n++) {
+      const chunk = index.chunks[n];
+      good &&= chunk.offset === blocks[i].offset && chunk.block === blocks[i].ordinal &&
+        chunk.start === start && chunk.length === lengths[n];
+      start += lengths[n];
+    }
+    good &&= start === blocks[i].rawLength;
+  }
+  check(good, "the parts of a batch contradict each other");
 }
