@@ -129,6 +129,12 @@ export class FileOutput implements ArchiveOutput {
     return this.#file.statSync().size;
   }
 
+  /** What the file is, by any name; null where the system does not tell. */
+  get identity(): { dev: number; ino: number } | null {
+    const { dev, ino } = this.#file.statSync();
+    return dev === null || ino === null || dev === 0 ? null : { dev, ino };
+  }
+
   /** Cuts the file at `length` and goes on writing there. */
   truncate(length: number): void {
     this.#file.truncateSync(length);
@@ -177,6 +183,20 @@ export function exists(path: string): boolean {
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw asWarpError(error);
+  }
+}
+
+/** @throws {WarpError} E_USAGE for a directory, E_EXISTS for what is not to be replaced */
+export function checkOutput(path: string, isForce: boolean): void {
+  if (isDirectory(path)) throw new WarpError("E_USAGE", `"${path}" is a directory`);
+  if (!isForce && exists(path)) throw new WarpError("E_EXISTS", `"${path}" already exists`);
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch {
+    return false;
   }
 }
 

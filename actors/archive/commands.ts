@@ -17,7 +17,7 @@ import { readPassphrase } from "../cipher/passphrase.ts";
 import type { ActorRef } from "../runtime/actor_ref.ts";
 import type { RequestOf, ResultOf } from "../runtime/protocol.ts";
 import type { ExitReport } from "../runtime/supervisor.ts";
-import { exists, partialPathOf } from "./archive_io.ts";
+import { checkOutput, exists, partialPathOf } from "./archive_io.ts";
 import { chunkSizes, HEADER_MAGIC } from "./header.ts";
 import { findArchiveKey, isKeyOffered, readOpeningAt, spoolStdin } from "./keys_io.ts";
 import type {
@@ -75,9 +75,7 @@ export async function runArchiveCommand<Name extends ArchiveCommandName>(
 // --- create
 
 async function create(options: CreateOptions, io: CommandIo): Promise<number> {
-  if (options.output !== "-" && !options.isForce && exists(options.output)) {
-    throw new WarpError("E_EXISTS", `"${options.output}" already exists`);
-  }
+  if (options.output !== "-") checkOutput(options.output, options.isForce);
   const jobs = options.jobs ?? navigator.hardwareConcurrency;
   const result = await withArchive(
     { ciphers: jobs, withChunker: true, inThread: false },

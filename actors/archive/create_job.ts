@@ -16,7 +16,7 @@ import type { ChunkerProtocol, OpenRequest, ResumePoint } from "../chunker/proto
 import { signerOfIdentity } from "../cipher/key_file.ts";
 import { type ArchiveSecrets, bindingOf, KIND, RecordCodec } from "../cipher/record.ts";
 import type { ActorRef } from "../runtime/actor_ref.ts";
-import { exists, FileInput, FileOutput, FileSpill, PipeOutput } from "./archive_io.ts";
+import { checkOutput, FileInput, FileOutput, FileSpill, PipeOutput } from "./archive_io.ts";
 import { ChunkMap } from "./chunk_map.ts";
 import { type Ciphers, isLost } from "./cipher_pool.ts";
 import { assertSettled, CreatePipeline, slabBytesFor } from "./create.ts";
@@ -60,7 +60,7 @@ export class CreateJob {
     if (output === "-") {
       this.#output = new PipeOutput();
     } else {
-      if (!isForce && exists(output)) throw new WarpError("E_EXISTS", `"${output}" already exists`);
+      checkOutput(output, isForce);
       this.#output = FileOutput.open(output, { resume: isResume, force: isForce });
     }
   }
@@ -133,7 +133,8 @@ export class CreateJob {
 
   #openRequest({ prologue, point }: Prepared): OpenRequest {
     const { sources, excludes, chunk } = this.#request;
-    return { sources, excludes, chunk, table: prologue.table, resume: point };
+    const own = this.#output instanceof FileOutput ? this.#output.identity : null;
+    return { sources, excludes, chunk, table: prologue.table, resume: point, own };
   }
 
   /** A writer that stands where the last run stopped (before `limit`), or at the start. */

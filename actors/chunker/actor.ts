@@ -25,7 +25,8 @@ export const chunker = defineActor<ChunkerProtocol, ChunkerState, null>()({
       const { min, avg, max } = request.chunk;
       const table = request.table === null ? defaultTable() : tableFromBytes(request.table);
       const walk = walkSources(request.sources, { exclude: request.excludes });
-      state.batcher = new Batcher(walk, boundary, { avgBits: Math.log2(avg), min, max, table });
+      const params = { avgBits: Math.log2(avg), min, max, table };
+      state.batcher = new Batcher(walk, boundary, params, request.own);
       return { isResumed: request.resume === null || state.batcher.skipTo(request.resume) };
     },
     next: (state, { slab }) => {

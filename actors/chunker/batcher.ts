@@ -50,8 +50,16 @@ export class Batcher {
   #item: WalkItem | undefined;
   #file: OpenFile | undefined;
   #carry: Uint8Array = new Uint8Array();
+  readonly #own: { dev: number; ino: number } | null;
 
-  constructor(walk: Iterator<WalkItem>, boundary: Boundary, params: BoundaryParams) {
+  /** @param own the file that must not be stored: the archive itself */
+  constructor(
+    walk: Iterator<WalkItem>,
+    boundary: Boundary,
+    params: BoundaryParams,
+    own: { dev: number; ino: number } | null = null,
+  ) {
+    this.#own = own;
     this.#walk = walk;
     this.#boundary = boundary;
     this.#params = params;
@@ -124,8 +132,16 @@ export class Batcher {
   }
 
   #advance(): void {
-    const next = this.#walk.next();
-    this.#item = next.done ? undefined : next.value;
+    do {
+      const next = this.#walk.next();
+      this.#item = next.done ? undefined : next.value;
+    } while (this.#isOwn(this.#item));
+  }
+
+  #isOwn(item: WalkItem | undefined): boolean {
+    if (this.#own === null || item === undefined || "problem" in item) return false;
+    const { dev, ino } = item.entry;
+    return Number(dev) === this.#own.dev && Number(ino) === this.#own.ino;
   }
 
   /** Handles one walked item. False when it must wait for the next batch. */

@@ -27,6 +27,8 @@ export interface OpenRequest {
   /** 128 bytes: the boundary table of an encrypted archive; null for the public one. */
   table: Uint8Array | null;
   resume: ResumePoint | null;
+  /** The file being written, in case it lies inside a source: it is left out. */
+  own: { dev: number; ino: number } | null;
 }
 
 export interface Problem {

@@ -204,3 +204,13 @@ Deno.test("parts can be extracted, also a hard link without its first path", asy
     assert.equal(await sh(`cat '${dir}/out/t/b/x'`), "x\n");
   });
 });
+
+Deno.test("an archive written into its own source does not store itself", async () => {
+  await withTempDir(async (dir) => {
+    await sh(`mkdir '${dir}/t'; echo a > '${dir}/t/a'; head -c 9M /dev/urandom > '${dir}/t/z'`);
+    await expectWarp(0, ["create", ".", "-o", "self.warp"], { cwd: `${dir}/t` });
+    const { stdout } = await expectWarp(0, ["list", "self.warp"], { cwd: `${dir}/t` });
+    assert.equal(text(stdout), "a\nz\n");
+    await expectWarp(2, ["create", "a", "-o", "."], { cwd: `${dir}/t` });
+  });
+});

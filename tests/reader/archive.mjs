@@ -240,11 +240,16 @@ export class Archive {
     check(usable.length > 0, "no passphrase opens this archive; age keys are not supported here");
     check(passphrase !== undefined, "the archive is encrypted: use --passphrase");
     const password = Buffer.from(passphrase.normalize("NFC"));
+    let work = 0; // KiB times passes
     for (const stanza of usable) {
       const tests = [() => true, (salt) => isBinary(salt, 16), isCount, isCount, isCount];
       tuple(stanza, [...tests, (wrapped) => isBinary(wrapped, 60)], "an argon2id stanza");
-      const [, salt, memory, passes, lanes, wrapped] = stanza;
+      const [, , memory, passes, lanes] = stanza;
       check(memory <= MIB && passes <= 64 && lanes <= 16, "Argon2 parameters are too large");
+      work += memory * passes;
+    }
+    check(work <= MIB * 64, "the argon2id stanzas ask for too much work together");
+    for (const [, salt, memory, passes, lanes, wrapped] of usable) {
       const stretched = argon2id(password, salt, { memory, passes, lanes });
       const kek = this.#hkdf(stretched, Buffer.from("warp/archive/v1/passphrase"));
       const aad = Buffer.concat([Buffer.from("warp/archive/v1/wrap"), this.id]);

@@ -90,7 +90,7 @@ export function localCiphers(): Ciphers {
 
 export type SourceNode =
   | { path: string; content: Uint8Array; mode?: number }
-  | { path: string; dir: true }
+  | { path: string; dir: true; mode?: number }
   | { path: string; target: string };
 
 /** Source entries that live in memory. `nodes` must be in archive order. */

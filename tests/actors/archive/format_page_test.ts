@@ -39,7 +39,7 @@ function hexdump(bytes: Uint8Array): string {
 
 Deno.test("the hexdump in docs/format.md is what the writer writes (WARP_UPDATE=1 rewrites it)", async () => {
   const { bytes } = await buildArchive(
-    [{ path: "d", dir: true }, { path: "d/hi", content: utf8("hello, world\n") }],
+    [{ path: "d", dir: true, mode: 0o755 }, { path: "d/hi", content: utf8("hello, world\n") }],
     {
       archiveId: Uint8Array.from({ length: 16 }, (_, i) => i),
       // Compressed bytes differ between zstd versions; the page shows stored ones.
