@@ -81,12 +81,12 @@ export class CreateJob {
   async #run(): Promise<CreateResult> {
     let prepared = this.#prepare(Infinity);
     const source = this.#openRequest(prepared);
-    if (!await this.#openChunker(source)) {
-      // The file in which the last run stopped has changed: forget what was stored of it.
+    while (!await this.#openChunker(source)) {
+      // The file in which the last run stopped has changed: forget what was stored of it. Before it
+      // the archive may stop within another file, so this may happen again, each time further back.
       prepared.known.close();
       prepared = this.#prepare(prepared.fileStart ?? 0);
       source.resume = prepared.point;
-      await this.#openChunker(source);
     }
     const { writer, known, secrets } = prepared;
     const { kernels, chunker, ciphers, signal } = this.#tools;

@@ -8,7 +8,7 @@
 import type { KernelSet } from "../../kernels/kernel.ts";
 import type { Bytes } from "../base/bytes.ts";
 import type { Entry } from "../base/entry.ts";
-import { invariant } from "../base/errors.ts";
+import { WarpError } from "../base/errors.ts";
 import { HEADER_BYTES, TRAILER_BYTES } from "../base/limits.ts";
 import { CODEC, type CodecId, KIND, type Kind, type RecordCodec } from "../cipher/record.ts";
 import { encodeHeader, type Header } from "./header.ts";
@@ -101,10 +101,6 @@ export class ArchiveWriter {
     lengths: ArrayLike<number>,
   ): void {
     if (entries.length === 0 && plan.order.length === 0) return;
-    for (const entry of entries) {
-      invariant(this.#last === undefined || isAfter(this.#last, entry), "entries out of order");
-      this.#last = entry;
-    }
     const page = tablePageOf(plan, entries, cuts);
     const table = this.appendRecord(KIND.tablePage, encodeTablePage(page));
     const indexPage = this.#place(plan, cuts, ids, lengths);
@@ -167,6 +163,7 @@ export class ArchiveWriter {
     node: (kind: Kind, raw: Uint8Array) => RecordRef | undefined,
   ): void {
     const { page, table, index } = batch;
+    this.checkOrder(page.entries);
     this.counts.chunks += page.chunkLengths.length;
     this.counts.blocks += page.chunksPerBlock.length;
     for (const length of page.chunkLengths) this.counts.stored += length;
@@ -179,6 +176,16 @@ export class ArchiveWriter {
     }
     if (index !== undefined) {
       this.#index.add({ key: page.firstChunk, ...index }, write(KIND.indexNode));
+    }
+  }
+
+  /** An archive whose keys do not ascend could not be read: better not to finish it. */
+  protected checkOrder(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      if (this.#last !== undefined && !isAfter(this.#last, entry)) {
+        throw new WarpError("E_INTEGRITY", "the entries of the archive are out of order");
+      }
+      this.#last = entry;
     }
   }
 

@@ -177,6 +177,25 @@ Deno.test(`a source that changes between crash and resume never shares a nonce (
   });
 });
 
+Deno.test("resume goes back as far as it must when several files changed under it", async () => {
+  await withTempDir(async (dir) => {
+    const random = new Random(17);
+    // Each batch of 4 MiB ends inside a file, so every way back leads into another one.
+    Deno.mkdirSync(`${dir}/src`);
+    for (let i = 0; i < 8; i++) Deno.writeFileSync(`${dir}/src/f${i}`, random.bytes(5_500_000));
+    const args = ["create", `${dir}/src`, "-o", `${dir}/x.warp`];
+    // The archive actor dies at its last breath: everything but the end is written.
+    const env = { WARP_FAULT: "chunker:next:8:hang", WARP_HEARTBEAT_MS: "600000" };
+    await killAfter(args, env, 2500);
+    const size = Deno.statSync(`${dir}/x.warp.partial`).size;
+    assert.ok(size > 20_000_000, `${size} bytes were written`);
+    for (let i = 2; i < 8; i++) Deno.writeFileSync(`${dir}/src/f${i}`, random.bytes(5_000_000 + i));
+    await expectWarp(0, [...args, "--resume"]);
+    await expectWarp(0, ["verify", `${dir}/x.warp`]);
+    await expectWarp(0, ["extract", `${dir}/x.warp`, "-C", `${dir}/out`]);
+  });
+});
+
 Deno.test("an interrupted archive is neither overwritten nor resumed by accident, and two at once are refused", async () => {
   await withTempDir(async (dir) => {
     await makeSource(dir, new Random(5));
