@@ -10,6 +10,7 @@
 import type { Bytes } from "../base/bytes.ts";
 import { asWarpError, invariant, WarpError } from "../base/errors.ts";
 import { type FsBackend, Stat } from "../base/fs/backend.ts";
+import type { Meta } from "../base/entry.ts";
 import { fsBackend } from "../base/fs/choose.ts";
 import { TargetDirs } from "./target_dirs.ts";
 import { applyLinkMeta, applyMeta, type MetaRules } from "./target_meta.ts";
@@ -17,19 +18,8 @@ import { type NewFile, TemporaryFile } from "./target_file.ts";
 import { PathSet } from "./target_path_set.ts";
 import { removeTemporary, splitPath, temporaryName } from "./target_place.ts";
 
-export interface TargetMeta {
-  /** 12 permission bits. */
-  mode: number;
-  mtimeS: number;
-  mtimeNs: number;
-  uid: number;
-  gid: number;
-  /** "" when unknown; a name that is known here wins over the number. */
-  owner: string;
-  group: string;
-  /** `[name, value, …]`. */
-  xattrs: Bytes[] | null;
-}
+/** A name that is known here wins over the number that came with it. */
+export type TargetMeta = Meta;
 
 /** A regular file under a temporary name. */
 export interface TargetFile {

@@ -6,26 +6,16 @@
 import type { Bytes } from "../base/bytes.ts";
 import type { WarpError } from "../base/errors.ts";
 import type { FsBackend } from "../base/fs/backend.ts";
+import type { Meta } from "../base/entry.ts";
 import { fsBackend } from "../base/fs/choose.ts";
 import { compileExcludes } from "./walk_exclude.ts";
 import { findRoots } from "./walk_roots.ts";
 import { Walker } from "./walk.ts";
 
 /** Something to store. The walk does not change it once it has been handed out; `open()` may. */
-export interface SourceEntry {
+export interface SourceEntry extends Readonly<Meta> {
   path: Bytes;
   type: "file" | "dir" | "symlink" | "fifo";
-  /** 12 permission bits. */
-  mode: number;
-  mtimeS: number;
-  mtimeNs: number;
-  uid: number;
-  gid: number;
-  /** "" when the id has no name here. */
-  owner: string;
-  group: string;
-  /** `[name, value, …]` sorted by name; null when there are none. */
-  readonly xattrs: Bytes[] | null;
   size: number;
   nlink: number;
   dev: string | number | bigint;
