@@ -88,7 +88,11 @@ function* sources(dir: string): Generator<string> {
   }
 }
 
-const files = [...sources("actors"), ...sources("kernels"), ...sources("hub"), "cli.ts", "mod.ts"];
+const folders = [...Deno.readDirSync(ROOT)].map(({ name }) => name);
+const files = ["actors", "kernels", "hub"]
+  .filter((name) => folders.includes(name))
+  .flatMap((name) => [...sources(name)])
+  .concat("cli.ts", "mod.ts");
 
 /** Source without comments. */
 const codeOf = new Map(files.map((file) => {

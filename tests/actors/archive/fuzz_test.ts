@@ -89,7 +89,13 @@ async function survives(mutants: () => Uint8Array, key: Uint8Array | null, count
   return outcomes;
 }
 
-/** Of this test's own heap: the process may run other tests beside it. */
+/**
+ * Of this test's own heap: the process may run other tests beside it. Garbage counts until V8 collects
+ * it, so the bound is wide: a mutant that made a reader allocate what it claims (64 MiB a block) or
+ * keep what it read would pass it within a few dozen of the thousands.
+ */
+const GROWTH_MIB_MAX = 2000;
+
 function memoryMiB(): number {
   const { heapUsed, external } = Deno.memoryUsage();
   return (heapUsed + external) / 2 ** 20;
@@ -109,7 +115,7 @@ for (const passphrase of [undefined, "p"]) {
     const mutants = () => damageBlindly(built.bytes, random);
     const outcomes = await survives(mutants, built.archiveKey, MUTANTS / 4);
     assert.ok(outcomes.size >= 3, "mutants take different paths");
-    assert.ok(memoryMiB() - before < 400, `memory grew by ${memoryMiB() - before} MiB`);
+    assert.ok(memoryMiB() - before < GROWTH_MIB_MAX, `memory grew by ${memoryMiB() - before} MiB`);
   });
 }
 
@@ -122,5 +128,5 @@ Deno.test(`readers survive ${MUTANTS / 2} archives with hostile authentic record
   const mutants = () => damageInside(built.bytes, records, random);
   const outcomes = await survives(mutants, null, MUTANTS / 2);
   assert.ok((outcomes.get("E_INTEGRITY") ?? 0) > 0 && (outcomes.get("read") ?? 0) > 0);
-  assert.ok(memoryMiB() - before < 400, `memory grew by ${memoryMiB() - before} MiB`);
+  assert.ok(memoryMiB() - before < GROWTH_MIB_MAX, `memory grew by ${memoryMiB() - before} MiB`);
 });
