@@ -31,7 +31,7 @@ async function withSource(use: (dir: string) => Promise<void>): Promise<void> {
   });
 }
 
-const quick = (fault: string) => ({ env: { WARP_FAULT: fault, WARP_HEARTBEAT_MS: "150" } });
+const quick = (fault: string) => ({ env: { WARP_FAULT: fault, WARP_HEARTBEAT_MS: "400" } });
 
 Deno.test("create survives or fails cleanly when any actor is struck", async () => {
   await withSource(async (dir) => {
