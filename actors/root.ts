@@ -11,7 +11,7 @@
  *
  * @module
  */
-import type { ArchiveInit } from "./archive/actor.ts";
+import type { ArchiveCommand, ArchiveInit } from "./archive/actor.ts";
 import type { CommandIo } from "./base/command.ts";
 import type { ActorDefinition } from "./runtime/define_actor.ts";
 import type { ChildSpec, SupervisorFlags } from "./runtime/child_spec.ts";
@@ -30,15 +30,16 @@ export interface TreeOptions {
   /** Ciphers: one a core saturates it. 0 for commands that need none. */
   ciphers: number;
   withChunker: boolean;
+  command: ArchiveCommand;
 }
 
 /** The children for one archive command, in start order. */
-export function archiveTree({ ciphers, withChunker }: TreeOptions): ChildSpec[] {
+export function archiveTree({ ciphers, withChunker, command }: TreeOptions): ChildSpec[] {
   const names = Array.from({ length: ciphers }, (_, i) => `cipher.${i}`);
   const children: ChildSpec[] = names.map((id) => child(id, "cipher", []));
   if (withChunker) children.push(child("chunker", "chunker", []));
   const links = children.map(({ id }) => id);
-  const init: ArchiveInit = { ciphers: names };
+  const init: ArchiveInit = { ciphers: names, command };
   children.push({ ...child("archive", "archive", links), init, restart: "temporary" });
   return children;
 }

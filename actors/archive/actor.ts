@@ -5,26 +5,39 @@
  */
 import type { KernelSet } from "../../kernels/kernel.ts";
 import { loadKernels } from "../../kernels/load.ts";
+import type { openArchive as OpenArchive } from "./open_archive.ts";
 import type { ChunkerProtocol } from "../chunker/protocol.ts";
 import type { CipherProtocol } from "../cipher/protocol.ts";
 import { defineActor, type HandlerContext } from "../runtime/define_actor.ts";
 import { CipherPool } from "./cipher_pool.ts";
-import { CreateJob } from "./create_job.ts";
-import { diffEntries } from "./diff.ts";
-import { Extraction } from "./extract.ts";
-import { listEntries, readFile } from "./list.ts";
-import { openArchive } from "./open_archive.ts";
+import { FileInput } from "./archive_io.ts";
 import type { ArchiveProtocol, Progress } from "./protocol.ts";
 import { withProgress } from "./report_progress.ts";
-import { ExtractTarget } from "./target_io.ts";
-import { FileInput } from "./archive_io.ts";
-import { verifyStored } from "./verify.ts";
-import { openEveryRecord } from "./verify_records.ts";
 
 export interface ArchiveInit {
   /** Ids of the ciphers it is linked to. */
   ciphers: string[];
+  /** The command to come: its modules are loaded while the other actors start. */
+  command: ArchiveCommand;
 }
+
+export type ArchiveCommand = keyof typeof COMMAND_MODULES;
+
+/** What each command needs; none loads the modules of another. */
+const COMMAND_MODULES = {
+  create: () => import("./create_job.ts"),
+  extract: async () => ({ ...await import("./extract.ts"), ...await import("./target_io.ts") }),
+  verify: async () => ({
+    ...await import("./verify.ts"),
+    ...await import("./verify_records.ts"),
+  }),
+  list: () => import("./list.ts"),
+  cat: () => import("./list.ts"),
+  diff: () => import("./diff.ts"),
+} as const;
+
+const openArchive = async (...input: Parameters<typeof OpenArchive>) =>
+  (await import("./open_archive.ts")).openArchive(...input);
 
 interface ArchiveState {
   kernels: KernelSet;
@@ -33,9 +46,13 @@ interface ArchiveState {
 
 export const archive = defineActor<ArchiveProtocol, ArchiveState, ArchiveInit>()({
   name: "archive",
-  init: async ({ ciphers }) => ({ kernels: await loadKernels(), ciphers }),
+  init: async ({ ciphers, command }) => {
+    const [kernels] = await Promise.all([loadKernels(), COMMAND_MODULES[command]()]);
+    return { kernels, ciphers };
+  },
   streams: {
     async *create(state, request, cx) {
+      const { CreateJob } = await COMMAND_MODULES.create();
       const { kernels } = state;
       const chunker = cx.ref<ChunkerProtocol>("chunker");
       const tools = { kernels, chunker, ciphers: cipherPool(state, cx), signal: cx.signal };
@@ -44,8 +61,9 @@ export const archive = defineActor<ArchiveProtocol, ArchiveState, ArchiveInit>()
     },
 
     async *extract(state, request, cx) {
+      const { Extraction, ExtractTarget } = await COMMAND_MODULES.extract();
       const { kernels } = state;
-      const opened = openArchive(request, kernels, request.isSalvage);
+      const opened = await openArchive(request, kernels, request.isSalvage);
       try {
         const { directory, isForce, isOwnerKept, isSetidKept, paths, isSalvage } = request;
         const target = ExtractTarget.open(directory, {
@@ -88,6 +106,7 @@ export const archive = defineActor<ArchiveProtocol, ArchiveState, ArchiveInit>()
     },
 
     async *verify(state, request, cx) {
+      const { verifyStored, openEveryRecord } = await COMMAND_MODULES.verify();
       const { kernels } = state;
       const input = FileInput.open(request.path);
       try {
@@ -114,7 +133,8 @@ export const archive = defineActor<ArchiveProtocol, ArchiveState, ArchiveInit>()
     },
 
     async *list({ kernels }, request) {
-      const opened = openArchive(request, kernels);
+      const { listEntries } = await COMMAND_MODULES.list();
+      const opened = await openArchive(request, kernels);
       try {
         return yield* listEntries(opened, request.paths);
       } finally {
@@ -123,8 +143,9 @@ export const archive = defineActor<ArchiveProtocol, ArchiveState, ArchiveInit>()
     },
 
     async *cat(state, request, cx) {
+      const { readFile } = await COMMAND_MODULES.cat();
       const { kernels } = state;
-      const opened = openArchive(request, kernels);
+      const opened = await openArchive(request, kernels);
       try {
         yield* readFile(opened, request.member, cipherPool(state, cx), cx.signal);
         return null;
@@ -134,8 +155,9 @@ export const archive = defineActor<ArchiveProtocol, ArchiveState, ArchiveInit>()
     },
 
     async *diff(state, request, cx) {
+      const { diffEntries } = await COMMAND_MODULES.diff();
       const { kernels } = state;
-      const opened = openArchive(request, kernels);
+      const opened = await openArchive(request, kernels);
       try {
         return yield* diffEntries(opened, request, cipherPool(state, cx), cx.signal);
       } finally {

@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Bytes } from "../base/bytes.ts";
 import { asWarpError, fromSystemError, WarpError } from "../base/errors.ts";
@@ -20,19 +19,19 @@ export interface ArchiveInput {
 }
 
 export class FileInput implements ArchiveInput {
-  readonly #fd: number;
+  readonly #file: Deno.FsFile;
   readonly size: number;
 
-  private constructor(fd: number) {
-    this.#fd = fd;
-    this.size = fstatSync(fd).size;
+  private constructor(file: Deno.FsFile) {
+    this.#file = file;
+    this.size = file.statSync().size;
   }
 
   /** @throws {WarpError} E_NOT_FOUND, E_ACCESS, E_IO */
   static open(path: string): FileInput {
     try {
       if (Deno.statSync(path).isDirectory) throw new WarpError("E_IO", `"${path}" is a directory`);
-      return new FileInput(openSync(path, "r"));
+      return new FileInput(Deno.openSync(path));
     } catch (cause) {
       const known = fromSystemError(cause);
       if (known === undefined) throw cause;
@@ -42,24 +41,24 @@ export class FileInput implements ArchiveInput {
   }
 
   read(buffer: Bytes, offset: number): number {
-    let done = 0;
-    while (done < buffer.length) {
-      const count = readSync(
-        this.#fd,
-        buffer as Uint8Array,
-        done,
-        buffer.length - done,
-        offset + done,
-      );
-      if (count === 0) break;
-      done += count;
-    }
-    return done;
+    return readAt(this.#file, buffer, offset);
   }
 
   close(): void {
-    closeSync(this.#fd);
+    this.#file.close();
   }
+}
+
+/** Reads as much as there is, up to `buffer.length`, from `offset`; returns the count. */
+function readAt(file: Deno.FsFile, buffer: Bytes, offset: number): number {
+  file.seekSync(offset, Deno.SeekMode.Start);
+  let done = 0;
+  while (done < buffer.length) {
+    const count = file.readSync(buffer.subarray(done) as Uint8Array);
+    if (count === null) break;
+    done += count;
+  }
+  return done;
 }
 
 export function writeAll(file: { writeSync(bytes: Uint8Array): number }, bytes: Bytes): void {
@@ -76,6 +75,12 @@ export class PipeOutput implements ArchiveOutput {
     } catch (error) {
       throw asWarpError(error);
     }
+  }
+
+  writeLater(bytes: Bytes): Promise<void> {
+    // A pipe's reader sets the pace: there is nothing to overlap with.
+    this.write(bytes);
+    return Promise.resolve();
   }
 
   rewriteHeader(): boolean {
@@ -143,6 +148,12 @@ export class FileOutput implements ArchiveOutput {
 
   write(bytes: Bytes): void {
     writeAll(this.#file, bytes);
+  }
+
+  async writeLater(bytes: Bytes): Promise<void> {
+    for (let done = 0; done < bytes.length;) {
+      done += await this.#file.write(bytes.subarray(done) as Uint8Array);
+    }
   }
 
   rewriteHeader(header: Bytes): boolean {
@@ -219,37 +230,28 @@ function syncDirectory(path: string): void {
 
 /** An unnamed temporary file for Merkle levels that outgrow memory. */
 export class FileSpill implements NodeSpill {
-  readonly #file: Deno.FsFile;
-  readonly #input: number;
+  readonly #output: Deno.FsFile;
+  readonly #input: Deno.FsFile;
 
   constructor() {
     const path = Deno.makeTempFileSync({ prefix: "warp-merkle-" });
-    this.#file = Deno.openSync(path, { write: true });
-    this.#input = openSync(path, "r");
+    this.#output = Deno.openSync(path, { write: true });
+    this.#input = Deno.openSync(path);
     Deno.removeSync(path);
   }
 
   append(nodes: Bytes): void {
-    writeAll(this.#file, nodes);
+    writeAll(this.#output, nodes);
   }
 
   read(nodes: Bytes, offset: number): void {
-    let done = 0;
-    while (done < nodes.length) {
-      const count = readSync(
-        this.#input,
-        nodes as Uint8Array,
-        done,
-        nodes.length - done,
-        offset + done,
-      );
-      if (count === 0) throw new WarpError("E_IO", "a temporary file was cut short");
-      done += count;
+    if (readAt(this.#input, nodes, offset) < nodes.length) {
+      throw new WarpError("E_IO", "a temporary file was cut short");
     }
   }
 
   close(): void {
-    this.#file.close();
-    closeSync(this.#input);
+    this.#output.close();
+    this.#input.close();
   }
 }

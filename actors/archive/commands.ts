@@ -3,23 +3,20 @@
  *
  * @module
  */
-import { randomBytes } from "node:crypto";
 import { loadKernels } from "../../kernels/load.ts";
 import { toHex, utf8 } from "../base/bytes.ts";
 import type { CommandIo } from "../base/command.ts";
 import { asWarpError, isWarpError, WarpError } from "../base/errors.ts";
 import { KiB, MiB } from "../base/units.ts";
-import { startTree } from "../root.ts";
+import { startTree, type TreeOptions } from "../root.ts";
 import { formatSigner } from "../cipher/public_keys.ts";
-import { buildKeySection } from "../cipher/key_section.ts";
-import { readKeyFile } from "../cipher/key_file.ts";
-import { readPassphrase } from "../cipher/passphrase.ts";
 import type { ActorRef } from "../runtime/actor_ref.ts";
 import type { RequestOf, ResultOf } from "../runtime/protocol.ts";
 import type { ExitReport } from "../runtime/supervisor.ts";
 import { checkOutput, exists, partialPathOf } from "./archive_io.ts";
 import { chunkSizes, HEADER_MAGIC } from "./header.ts";
-import { findArchiveKey, isKeyOffered, readOpeningAt, spoolStdin } from "./keys_io.ts";
+import { isKeyOffered, readOpeningAt, spoolStdin } from "./archive_access.ts";
+import type { findArchiveKey as FindArchiveKey } from "./keys_io.ts";
 import type {
   ArchiveCommandName,
   ArchiveCommands,
@@ -32,7 +29,6 @@ import type {
   OpenOptions,
   VerifyOptions,
 } from "./options.ts";
-import { openArchive } from "./open_archive.ts";
 import { dropPartialKey, keepPartialKey, recallPartialKey } from "./partial_key.ts";
 import {
   formatInfo,
@@ -42,6 +38,7 @@ import {
   printRow,
   reportProblems,
 } from "./print.ts";
+import type { ArchiveCommand } from "./actor.ts";
 import type { ArchiveAccess, ArchiveProtocol, CreateRequest, Progress } from "./protocol.ts";
 
 /** Chosen by measured dedup and speed on pairs of real versions: bench/RESULTS.md. */
@@ -78,7 +75,7 @@ async function create(options: CreateOptions, io: CommandIo): Promise<number> {
   if (options.output !== "-") checkOutput(options.output, options.isForce);
   const jobs = options.jobs ?? navigator.hardwareConcurrency;
   const result = await withArchive(
-    { ciphers: jobs, withChunker: true, inThread: false },
+    { ciphers: jobs, withChunker: true, inThread: false, command: "create" },
     io,
     async () => {
       const request = await createRequest(options, io);
@@ -118,7 +115,7 @@ async function createRequest(options: CreateOptions, io: CommandIo): Promise<Cre
     bases,
     signIdentity: options.signKeyFile === undefined
       ? null
-      : readKeyFile(options.signKeyFile).identities[0]!,
+      : (await import("../cipher/key_file.ts")).readKeyFile(options.signKeyFile).identities[0]!,
     memoryBytes: options.memoryBytes ?? DEFAULT_MEMORY_BYTES,
     ...fresh,
   };
@@ -127,12 +124,16 @@ async function createRequest(options: CreateOptions, io: CommandIo): Promise<Cre
 type Keys = Pick<CreateRequest, "archiveId" | "archiveKey" | "keySection">;
 
 async function freshKeys(options: CreateOptions, io: CommandIo): Promise<Keys> {
-  const archiveId = new Uint8Array(randomBytes(16));
+  const archiveId = crypto.getRandomValues(new Uint8Array(16));
   const { recipients, isPassphraseWanted } = options;
   if (!isPassphraseWanted && recipients.length === 0) {
     return { archiveId, archiveKey: null, keySection: new Uint8Array() };
   }
-  const archiveKey = new Uint8Array(randomBytes(32));
+  const archiveKey = crypto.getRandomValues(new Uint8Array(32));
+  const [{ buildKeySection }, { readPassphrase }] = await Promise.all([
+    import("../cipher/key_section.ts"),
+    import("../cipher/passphrase.ts"),
+  ]);
   const passphrase = isPassphraseWanted
     ? await readPassphrase(options.keys, io, { isNew: true })
     : undefined;
@@ -177,7 +178,7 @@ async function resumable(
 async function extract(options: ExtractOptions, io: CommandIo): Promise<number> {
   return await withInput(options.archive, async (path) => {
     const result = await withArchive(
-      { ciphers: jobsFor(options, path), withChunker: false, inThread: false },
+      { ciphers: jobsFor(options, path), withChunker: false, inThread: false, command: "extract" },
       io,
       async () => ({
         ...await openAccess(path, options, io),
@@ -198,7 +199,7 @@ async function extract(options: ExtractOptions, io: CommandIo): Promise<number> 
 async function verify(options: VerifyOptions, io: CommandIo): Promise<number> {
   return await withInput(options.archive, async (path) => {
     const result = await withArchive(
-      { ciphers: jobsFor(options, path), withChunker: false, inThread: false },
+      { ciphers: jobsFor(options, path), withChunker: false, inThread: false, command: "verify" },
       io,
       async () => {
         const opening = readOpeningAt(path, await loadKernels());
@@ -237,7 +238,7 @@ async function verify(options: VerifyOptions, io: CommandIo): Promise<number> {
 }
 
 async function list(options: ListOptions, io: CommandIo): Promise<number> {
-  return await withAccess(options, io, { ciphers: 0 }, async (archive, access) => {
+  return await withAccess(options, io, { ciphers: 0, command: "list" }, async (archive, access) => {
     const request = { ...access, paths: options.paths.map(archivePath) };
     const stream = archive.stream("list", request, streamOptions(io));
     for await (const rows of stream.items) {
@@ -254,6 +255,7 @@ async function info(options: InfoOptions, io: CommandIo): Promise<number> {
     const hasKey = !opening.header.encrypted || isKeyOffered(options.keys);
     const archiveKey = hasKey ? await findArchiveKey(opening, options.keys, io) : null;
     const access = { path, archiveKey, basePaths: [...options.bases] };
+    const { openArchive } = await import("./open_archive.ts");
     const opened = hasKey ? openArchive(access, kernels) : undefined;
     try {
       formatInfo(path, opening, opened, kernels, io);
@@ -265,7 +267,7 @@ async function info(options: InfoOptions, io: CommandIo): Promise<number> {
 }
 
 async function cat(options: CatOptions, io: CommandIo): Promise<number> {
-  return await withAccess(options, io, { ciphers: 1 }, async (archive, access) => {
+  return await withAccess(options, io, { ciphers: 1, command: "cat" }, async (archive, access) => {
     for (const path of options.paths) {
       const request = { ...access, member: archivePath(path) };
       const stream = archive.stream("cat", request, streamOptions(io, 8 * MiB));
@@ -277,7 +279,7 @@ async function cat(options: CatOptions, io: CommandIo): Promise<number> {
 }
 
 async function diff(options: DiffOptions, io: CommandIo): Promise<number> {
-  return await withAccess(options, io, { ciphers: 1 }, async (archive, access) => {
+  return await withAccess(options, io, { ciphers: 1, command: "diff" }, async (archive, access) => {
     const { directory, excludes } = options;
     const request = { ...access, directory, excludes: [...excludes] };
     const stream = archive.stream("diff", request, streamOptions(io));
@@ -331,12 +333,12 @@ async function openAccess(
 async function withAccess(
   options: OpenOptions,
   io: CommandIo,
-  { ciphers }: { ciphers: number },
+  tree: { ciphers: number; command: ArchiveCommand },
   use: (archive: ActorRef<ArchiveProtocol>, access: ArchiveAccess) => Promise<number>,
 ): Promise<number> {
   return await withInput(options.archive, async (path) => {
-    const tree = { ciphers, withChunker: false, inThread: true };
-    return await withArchive(tree, io, () => openAccess(path, options, io), use);
+    const quick = { ...tree, withChunker: false, inThread: true };
+    return await withArchive(quick, io, () => openAccess(path, options, io), use);
   });
 }
 
@@ -345,7 +347,7 @@ async function withAccess(
  * both.
  */
 async function withArchive<Request, T>(
-  tree: { ciphers: number; withChunker: boolean; inThread: boolean },
+  tree: TreeOptions & { inThread: boolean },
   io: CommandIo,
   prepare: () => Promise<Request>,
   use: (archive: ActorRef<ArchiveProtocol>, request: Request) => Promise<T>,
@@ -382,6 +384,14 @@ async function withCrashReport(
   if (path === undefined) return error;
   const hint = `${error.hint === undefined ? "" : `${error.hint}; `}see "${path}"`;
   return new WarpError(error.code, error.message, { hint, details: error.details, cause: error });
+}
+
+/** The key of an archive; what finds it is loaded when it is needed. */
+async function findArchiveKey(
+  ...input: Parameters<typeof FindArchiveKey>
+): Promise<Uint8Array | null> {
+  if (!input[0].header.encrypted) return null;
+  return await (await import("./keys_io.ts")).findArchiveKey(...input);
 }
 
 function streamOptions(io: CommandIo, windowBytes = ITEMS_WINDOW_BYTES) {

@@ -81,7 +81,7 @@ export class CreatePipeline {
     const outputBytes = outputSlabBytes(input.slabBytes);
     const budget = input.memoryBytes / 2;
     const pairs = Math.floor(budget / (input.slabBytes + outputBytes));
-    const count = Math.max(2, Math.min(pairs, 2 * input.ciphers.size + 1));
+    const count = Math.max(2, Math.min(pairs, 3 * input.ciphers.size + 1));
     this.#inputs = new SlabPool({ count: count + 1, bytes: input.slabBytes });
     this.#outputs = new SlabPool({ count, bytes: outputBytes });
   }
@@ -200,18 +200,38 @@ export class CreatePipeline {
     return { ...item, output, lengths };
   }
 
-  /** Stage 3: writes batches in order. */
+  /** Stage 3: writes batches in order; the Merkle leaves of what was written follow. */
   async #write(planned: AsyncQueue<Promise<Planned>>): Promise<void> {
+    const hashing = new Set<Promise<void>>();
     for await (const promise of planned) {
       const { plan, entries, batch, hashes, output, lengths } = await promise;
       const length = lengths.reduce((sum, n) => sum + n, 0);
       const blocks = output === undefined
         ? new Uint8Array()
         : this.#outputs.view(output).subarray(0, length);
-      this.#in.writer.writeBatch(plan, entries, batch.cuts, hashes.ids, blocks, lengths);
-      if (output !== undefined) this.#outputs.giveBack(output);
+      const { done } = await this.#in.writer.writeBatch(
+        plan,
+        entries,
+        batch.cuts,
+        hashes.ids,
+        blocks,
+        lengths,
+        (offset, length) => this.#leaves(output!, offset, length),
+      );
+      const settled = done.then(() => {
+        if (output !== undefined) this.#outputs.giveBack(output);
+        hashing.delete(settled);
+      });
+      settled.catch((error) => this.#abort.abort(error));
+      hashing.add(settled);
       this.#note(batch);
     }
+    await Promise.all(hashing);
+  }
+
+  async #leaves(slab: SlabRef, offset: number, length: number): Promise<Uint8Array> {
+    const request = () => ({ slab: this.#outputs.buffer(slab), offset, length });
+    return await this.#in.ciphers.call("leaves", request, this.#signal);
   }
 
   #note(batch: Batch): void {

@@ -5,7 +5,6 @@
  * @module
  */
 import { basename } from "node:path";
-import { randomBytes } from "node:crypto";
 import type { KernelSet } from "../../kernels/kernel.ts";
 import { equal } from "../base/bytes.ts";
 import { WarpError } from "../base/errors.ts";
@@ -13,7 +12,6 @@ import { BASES_MAX, HEADER_BYTES } from "../base/limits.ts";
 import { MiB } from "../base/units.ts";
 import { WARP_VERSION } from "../base/version.ts";
 import type { ChunkerProtocol, OpenRequest, ResumePoint } from "../chunker/protocol.ts";
-import { signerOfIdentity } from "../cipher/key_file.ts";
 import { type ArchiveSecrets, bindingOf, KIND, RecordCodec } from "../cipher/record.ts";
 import type { ActorRef } from "../runtime/actor_ref.ts";
 import { checkOutput, FileInput, FileOutput, FileSpill, PipeOutput } from "./archive_io.ts";
@@ -107,7 +105,7 @@ export class CreateJob {
     await this.#pipeline.run();
     assertSettled(this.#pipeline);
     known.close();
-    return this.#finish(writer);
+    return await this.#finish(writer);
   }
 
   /** False when the file at the resume point has changed. A chunker that is lost has a successor. */
@@ -123,9 +121,11 @@ export class CreateJob {
     }
   }
 
-  #finish(writer: ArchiveWriter): CreateResult {
+  async #finish(writer: ArchiveWriter): Promise<CreateResult> {
     const { signIdentity, archiveId } = this.#request;
-    const signer = signIdentity === null ? undefined : signerOfIdentity(signIdentity);
+    const signer = signIdentity === null
+      ? undefined
+      : (await import("../cipher/key_file.ts")).signerOfIdentity(signIdentity);
     const { root, totalLength, rootRecord } = writer.finish(signer);
     if (this.#output instanceof FileOutput) this.#output.commit();
     return { root, archiveId, totalLength, counts: rootRecord, problems: this.#pipeline!.problems };
@@ -207,7 +207,7 @@ export class CreateJob {
         `an archive can have ${BASES_MAX} bases, not ${unique.length}`,
       );
     }
-    const random = (length: number) => new Uint8Array(randomBytes(length));
+    const random = (length: number) => crypto.getRandomValues(new Uint8Array(length));
     return {
       created: this.#request.created,
       by: `warp ${WARP_VERSION}`,

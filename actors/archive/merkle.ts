@@ -29,7 +29,7 @@ export interface NodeSpill {
 
 /** Keeps nodes in memory up to a bound, then in a spill made on demand. */
 class NodeStore {
-  #parts: Uint8Array[] = [];
+  #parts: { nodes: Uint8Array; isReady: boolean }[] = [];
   #buffered = 0;
   #spill: NodeSpill | undefined;
   #spilled = 0;
@@ -41,14 +41,34 @@ class NodeStore {
   }
 
   append(nodes: Uint8Array): void {
-    this.#parts.push(nodes);
+    this.#parts.push({ nodes, isReady: true });
     this.#buffered += nodes.length;
+    this.#spillReady();
+  }
+
+  /** Keeps the place of `length` bytes of nodes that are given to the result later. */
+  reserve(length: number): (nodes: Uint8Array) => void {
+    const part = { nodes: new Uint8Array(length) as Uint8Array, isReady: false };
+    this.#parts.push(part);
+    this.#buffered += length;
+    return (nodes) => {
+      invariant(nodes.length === length && !part.isReady, "merkle: nodes do not fit their place");
+      part.nodes = nodes;
+      part.isReady = true;
+    };
+  }
+
+  #spillReady(): void {
     if (this.#buffered <= this.bytesMax) return;
+    let count = this.#parts.findIndex(({ isReady }) => !isReady);
+    if (count < 0) count = this.#parts.length;
+    if (count === 0) return;
     this.#spill ??= this.makeSpill();
-    for (const part of this.#parts) this.#spill.append(part);
-    this.#spilled += this.#buffered;
-    this.#parts = [];
-    this.#buffered = 0;
+    for (const { nodes } of this.#parts.splice(0, count)) {
+      this.#spill.append(nodes);
+      this.#spilled += nodes.length;
+      this.#buffered -= nodes.length;
+    }
   }
 
   /** The content in order, in pieces of at most 1 MiB each (a multiple of two nodes). */
@@ -59,7 +79,10 @@ class NodeStore {
       this.#spill!.read(buffer, at);
       yield buffer;
     }
-    yield* this.#parts;
+    for (const { nodes, isReady } of this.#parts) {
+      invariant(isReady, "merkle: a node is missing");
+      yield nodes;
+    }
   }
 
   close(): void {
@@ -89,20 +112,41 @@ export class MerkleBuilder {
   }
 
   update(bytes: Bytes): void {
+    const whole = this.#begin(bytes);
+    if (whole.length > 0) this.#addLeaves(whole);
+  }
+
+  /**
+   * As {@link update}, but the leaves of the whole blocks in `bytes` are computed elsewhere:
+   * `hash(offset, length)` gives those of a part of `bytes`, which must stay as it is until then.
+   * What comes next may be added meanwhile; all promises must be settled before {@link finish}.
+   */
+  async updateLater(
+    bytes: Bytes,
+    hash: (offset: number, length: number) => Promise<Uint8Array>,
+  ): Promise<void> {
+    const whole = this.#begin(bytes);
+    if (whole.length === 0) return;
+    const fill = this.#leaves.reserve(whole.length / MERKLE_BLOCK_BYTES * NODE_BYTES);
+    fill(await hash(whole.byteOffset - bytes.byteOffset, whole.length));
+  }
+
+  /** Takes in what completes the open block and what opens the next; returns the part between. */
+  #begin(bytes: Bytes): Bytes {
     this.#bodyLength += bytes.length;
     let at = 0;
     if (this.#partialLength > 0) {
       at = Math.min(bytes.length, MERKLE_BLOCK_BYTES - this.#partialLength);
       this.#partial.set(bytes.subarray(0, at), this.#partialLength);
       this.#partialLength += at;
-      if (this.#partialLength < MERKLE_BLOCK_BYTES) return;
+      if (this.#partialLength < MERKLE_BLOCK_BYTES) return bytes.subarray(at);
       this.#addLeaves(this.#partial);
       this.#partialLength = 0;
     }
-    const whole = Math.floor((bytes.length - at) / MERKLE_BLOCK_BYTES) * MERKLE_BLOCK_BYTES;
-    if (whole > 0) this.#addLeaves(bytes.subarray(at, at + whole));
-    this.#partialLength = bytes.length - at - whole;
-    this.#partial.set(bytes.subarray(at + whole), 0);
+    const end = bytes.length - (bytes.length - at) % MERKLE_BLOCK_BYTES;
+    this.#partialLength = bytes.length - end;
+    this.#partial.set(bytes.subarray(end), 0);
+    return bytes.subarray(at, end);
   }
 
   #addLeaves(bytes: Bytes): void {

@@ -100,7 +100,7 @@ async function verifyLeaves(
         if (input.read(new Uint8Array(slab, 0, length), offset) < length) {
           throw new WarpError("E_TRUNCATED", "the archive became shorter while it was read");
         }
-        return { slab, length };
+        return { slab, offset: 0, length };
       }, signal);
       compareLeaves(input, trailer, offset, leaves);
       progress.bytes += length;

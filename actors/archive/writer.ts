@@ -23,6 +23,8 @@ import { encodeTrailer } from "./trailer.ts";
 /** Where an archive goes. */
 export interface ArchiveOutput {
   write(bytes: Bytes): void;
+  /** As `write`, without blocking the thread. Nothing else is written until it is done. */
+  writeLater(bytes: Bytes): Promise<void>;
   /** Writes the final header over the first one; false when the output cannot seek. */
   rewriteHeader(header: Bytes): boolean;
 }
@@ -91,22 +93,32 @@ export class ArchiveWriter {
     this.appendRecord(KIND.prologue, encodePrologue(prologue));
   }
 
-  /** Appends a sealed batch: its table page, `blocks` (records, back to back) and index page. */
-  writeBatch(
+  /**
+   * Appends a sealed batch: its table page, `blocks` (records, back to back) and index page. One at a
+   * time: the next begins when the promise is settled.
+   * @param hash gives Merkle leaves of a part of `blocks` (offset and length in bytes)
+   * @returns done: settled when `blocks` is no longer needed
+   */
+  async writeBatch(
     plan: BatchPlan,
     entries: Entry[],
     cuts: Uint32Array,
     ids: Bytes,
     blocks: Bytes,
     lengths: ArrayLike<number>,
-  ): void {
-    if (entries.length === 0 && plan.order.length === 0) return;
+    hash: (offset: number, length: number) => Promise<Uint8Array>,
+  ): Promise<{ done: Promise<void> }> {
+    if (entries.length === 0 && plan.order.length === 0) return { done: Promise.resolve() };
     const page = tablePageOf(plan, entries, cuts);
     const table = this.appendRecord(KIND.tablePage, encodeTablePage(page));
     const indexPage = this.#place(plan, cuts, ids, lengths);
-    if (blocks.length > 0) this.#append(blocks);
+    const done = this.#merkle.updateLater(blocks, hash);
+    done.catch(() => {});
+    if (blocks.length > 0) await this.#output.writeLater(blocks);
+    this.#offset += blocks.length;
     const index = indexPage && this.appendRecord(KIND.indexPage, indexPage.bytes);
     this.registerBatch({ page, table, index }, () => undefined);
+    return { done };
   }
 
   /** The index page of a batch whose blocks come next. */

@@ -24,8 +24,8 @@ export const cipher = defineActor<CipherProtocol, CipherState, null>()({
     hash: (state, request) => state.worker.hash(request),
     seal: (state, request) => state.worker.seal(request),
     open: (state, request) => state.worker.open(request),
-    leaves: (state, { slab, length }) => {
-      const bytes = new Uint8Array(slab, 0, length);
+    leaves: (state, { slab, offset, length }) => {
+      const bytes = new Uint8Array(slab, offset, length);
       const out = new Uint8Array(Math.ceil(length / 65536) * 32);
       state.merkle.leaves(bytes, out);
       return out;

@@ -5,7 +5,6 @@
  * @module
  */
 import { decode, encode } from "@std/msgpack";
-import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
 import { type Bytes, concat, equal, utf8 } from "../base/bytes.ts";
 import { invariant, WarpError } from "../base/errors.ts";
 import {
@@ -15,6 +14,7 @@ import {
   KEY_SECTION_BYTES_MAX,
   KEY_STANZAS_MAX,
 } from "../base/limits.ts";
+import { nodeCrypto } from "../base/node_crypto.ts";
 import { ageDecrypt, ageEncrypt } from "./age_file.ts";
 import { ARCHIVE_ID_BYTES, ARCHIVE_KEY_BYTES, hkdfSha256 } from "./archive_keys.ts";
 import { ARGON2_DEFAULT, argon2id, type Argon2Params } from "./argon2.ts";
@@ -89,13 +89,13 @@ export async function buildKeySection(
     invariant(passphrase.length > 0, "an empty passphrase protects nothing");
     const params = options.argon2 ?? ARGON2_DEFAULT;
     invariant(isAllowed(params), "argon2 parameters within the format's limits");
-    const salt = randomBytes(SALT_BYTES);
+    const salt = crypto.getRandomValues(new Uint8Array(SALT_BYTES));
     const kek = await passphraseKek(passphrase, salt, params, archiveId);
     const wrapped = wrap(kek, archiveKey, archiveId);
     kek.fill(0);
     stanzas.push([
       "argon2id",
-      new Uint8Array(salt),
+      salt,
       params.memoryKiB,
       params.passes,
       params.lanes,
@@ -251,8 +251,10 @@ async function passphraseKek(
 }
 
 function wrap(kek: Bytes, archiveKey: Bytes, archiveId: Bytes): Uint8Array<ArrayBuffer> {
-  const nonce = randomBytes(NONCE_BYTES);
-  const cipher = createCipheriv("chacha20-poly1305", kek, nonce, { authTagLength: TAG_BYTES });
+  const nonce = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
+  const cipher = nodeCrypto().createCipheriv("chacha20-poly1305", kek, nonce, {
+    authTagLength: TAG_BYTES,
+  });
   cipher.setAAD(concat(WRAP_AAD, archiveId), { plaintextLength: ARCHIVE_KEY_BYTES });
   const sealed = concat(nonce, cipher.update(archiveKey), cipher.final());
   return concat(sealed, cipher.getAuthTag());
@@ -265,7 +267,9 @@ function unwrap(
 ): Uint8Array<ArrayBuffer> | undefined {
   const nonce = wrapped.subarray(0, NONCE_BYTES);
   const sealed = wrapped.subarray(NONCE_BYTES, NONCE_BYTES + ARCHIVE_KEY_BYTES);
-  const cipher = createDecipheriv("chacha20-poly1305", kek, nonce, { authTagLength: TAG_BYTES });
+  const cipher = nodeCrypto().createDecipheriv("chacha20-poly1305", kek, nonce, {
+    authTagLength: TAG_BYTES,
+  });
   cipher.setAAD(concat(WRAP_AAD, archiveId), { plaintextLength: ARCHIVE_KEY_BYTES });
   cipher.setAuthTag(wrapped.subarray(NONCE_BYTES + ARCHIVE_KEY_BYTES));
   const key = cipher.update(sealed);

@@ -68,7 +68,13 @@ export type CipherProtocol = {
     hash: { request: HashRequest; reply: HashReply };
     seal: { request: SealRequest; reply: { lengths: Uint32Array } };
     open: { request: OpenRequest; reply: OpenReply };
-    /** Merkle leaves of the first `length` bytes of `slab` (docs/format.md §9), 32 bytes each. */
-    leaves: { request: { slab: SharedArrayBuffer; length: number }; reply: Uint8Array };
+    /**
+     * Merkle leaves (docs/format.md §9) of `length` bytes at `offset` of `slab`, where a block begins;
+     * 32 bytes each.
+     */
+    leaves: {
+      request: { slab: SharedArrayBuffer; offset: number; length: number };
+      reply: Uint8Array;
+    };
   };
 };

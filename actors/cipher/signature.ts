@@ -3,10 +3,9 @@
  *
  * @module
  */
-import { Buffer } from "node:buffer";
-import { createPrivateKey, createPublicKey, sign, verify } from "node:crypto";
 import { type Bytes, concat, fromHex } from "../base/bytes.ts";
 import { invariant } from "../base/errors.ts";
+import { asBuffer, nodeCrypto } from "../base/node_crypto.ts";
 import { isSmallOrder, SIGNER_BYTES } from "./public_keys.ts";
 
 export { formatSigner, parseSigner } from "./public_keys.ts";
@@ -28,8 +27,9 @@ export interface Signer {
 /** @param seed 32 secret bytes; the caller may wipe them afterwards */
 export function createSigner(seed: Bytes): Signer {
   invariant(seed.length === SIGNING_SEED_BYTES, "a signing seed is 32 bytes");
+  const { createPrivateKey, createPublicKey, sign } = nodeCrypto();
   const der = concat(PKCS8_PREFIX, seed);
-  const key = createPrivateKey({ key: Buffer.from(der), format: "der", type: "pkcs8" });
+  const key = createPrivateKey({ key: asBuffer(der), format: "der", type: "pkcs8" });
   der.fill(0);
   const spki = createPublicKey(key).export({ format: "der", type: "spki" });
   const publicKey = new Uint8Array(spki.subarray(spki.length - SIGNER_BYTES));
@@ -44,8 +44,9 @@ export function verifySignature(publicKey: Bytes, message: Bytes, signature: Byt
   if (publicKey.length !== SIGNER_BYTES || signature.length !== SIGNATURE_BYTES) return false;
   if (isSmallOrder(publicKey)) return false;
   try {
-    const der = Buffer.from(concat(SPKI_PREFIX, publicKey));
-    const key = createPublicKey({ key: der, format: "der", type: "spki" });
+    const { createPublicKey, verify } = nodeCrypto();
+    const der = concat(SPKI_PREFIX, publicKey);
+    const key = createPublicKey({ key: asBuffer(der), format: "der", type: "spki" });
     return verify(null, message, key, signature);
   } catch {
     // Not a point of the curve.

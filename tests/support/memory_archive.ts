@@ -14,6 +14,8 @@ import { chunkSizes, encodeHeader, type Header } from "../../actors/archive/head
 import { type CompressionMode, planBatch, resolveEntries } from "../../actors/archive/plan.ts";
 import { ArchiveReader, readOpening } from "../../actors/archive/reader.ts";
 import type { Prologue } from "../../actors/archive/summary.ts";
+import type { CipherProtocol } from "../../actors/cipher/protocol.ts";
+import type { RequestOf } from "../../actors/runtime/protocol.ts";
 import { type ArchiveOutput, ArchiveWriter, type Signer } from "../../actors/archive/writer.ts";
 import { type Bytes, concat, utf8 } from "../../actors/base/bytes.ts";
 import { invariant } from "../../actors/base/errors.ts";
@@ -56,6 +58,11 @@ export class MemoryOutput implements ArchiveOutput {
     this.parts.push(new Uint8Array(bytes));
   }
 
+  writeLater(bytes: Bytes): Promise<void> {
+    this.write(bytes);
+    return Promise.resolve();
+  }
+
   rewriteHeader(header: Bytes): boolean {
     this.parts[0] = new Uint8Array(header);
     return true;
@@ -74,9 +81,9 @@ export function localCiphers(): Ciphers {
     if (op === "hash") return worker.hash(request);
     if (op === "seal") return worker.seal(request);
     if (op === "open") return worker.open(request);
-    const { slab, length } = request as { slab: SharedArrayBuffer; length: number };
+    const { slab, offset, length } = request as RequestOf<CipherProtocol["calls"]["leaves"]>;
     const out = new Uint8Array(Math.ceil(length / 65536) * 32);
-    merkle.leaves(new Uint8Array(slab, 0, length), out);
+    merkle.leaves(new Uint8Array(slab, offset, length), out);
     return out;
   };
   return {
@@ -256,7 +263,13 @@ export async function buildArchive(
     const { lengths } = worker.seal(request);
     const length = lengths.reduce((sum, n) => sum + n, 0);
     const entries = resolveEntries(batch.entries, cuts, plan.refs);
-    writer.writeBatch(plan, entries, cuts, ids, new Uint8Array(sealed, 0, length), lengths);
+    const blocks = new Uint8Array(sealed, 0, length);
+    const leaves = (offset: number, length: number) => {
+      const request = () => ({ slab: sealed, offset, length });
+      return localCiphers().call("leaves", request, new AbortController().signal);
+    };
+    const { done } = await writer.writeBatch(plan, entries, cuts, ids, blocks, lengths, leaves);
+    await done;
   }
   const { root } = writer.finish(options.signer);
   known.close();

@@ -5,7 +5,6 @@
  *
  * @module
  */
-import { Buffer } from "node:buffer";
 import type { Bytes } from "../bytes.ts";
 import { GiB, KiB } from "../units.ts";
 import type { FileType, FsBackend, Handle, Segment, Stat } from "./backend.ts";
@@ -41,8 +40,8 @@ export class LinuxBackend implements FsBackend {
   readonly #xattrs: LinuxXattrs;
   readonly #name = new Uint8Array(NAME_BYTES);
   readonly #otherName = new Uint8Array(NAME_BYTES);
-  readonly #list = Buffer.alloc(LIST_BYTES);
-  readonly #listView = new DataView(this.#list.buffer, this.#list.byteOffset, LIST_BYTES);
+  readonly #list = new Uint8Array(LIST_BYTES);
+  readonly #listView = new DataView(this.#list.buffer);
   readonly #statx = new Uint32Array(STATX_BYTES / 4);
   readonly #statxBytes = new Uint8Array(this.#statx.buffer);
   readonly #times = new Int32Array(8);
@@ -99,10 +98,9 @@ export class LinuxBackend implements FsBackend {
 
   /** linux_dirent64: u64 ino, i64 offset, u16 record length, u8 type, NUL-terminated name. */
   #parseList(length: number, names: RawName[]): void {
-    const text = this.#list.toString("latin1", 0, length);
     for (let at = 0; at < length;) {
       const start = at + 19;
-      const name = text.slice(start, text.indexOf("\0", start));
+      const name = String.fromCharCode(...this.#list.subarray(start, this.#list.indexOf(0, start)));
       if (name !== "." && name !== "..") names.push(name);
       at += this.#listView.getUint16(at + 16, true);
     }
