@@ -11,7 +11,7 @@
  *
  * @module
  */
-import type { ArchiveCommand, ArchiveInit } from "./archive/actor.ts";
+import type { ArchiveCommand, ArchiveInit } from "./archive/protocol.ts";
 import type { CommandIo } from "./base/command.ts";
 import type { ActorDefinition } from "./runtime/define_actor.ts";
 import type { ChildSpec, SupervisorFlags } from "./runtime/child_spec.ts";

@@ -11,22 +11,18 @@ import type { CipherProtocol } from "../cipher/protocol.ts";
 import { defineActor, type HandlerContext } from "../runtime/define_actor.ts";
 import { CipherPool } from "./cipher_pool.ts";
 import { FileInput } from "./archive_io.ts";
-import type { ArchiveProtocol, Progress } from "./protocol.ts";
+import type { ArchiveCommand, ArchiveInit, ArchiveProtocol, Progress } from "./protocol.ts";
 import { withProgress } from "./report_progress.ts";
-
-export interface ArchiveInit {
-  /** Ids of the ciphers it is linked to. */
-  ciphers: string[];
-  /** The command to come: its modules are loaded while the other actors start. */
-  command: ArchiveCommand;
-}
-
-export type ArchiveCommand = keyof typeof COMMAND_MODULES;
 
 /** What each command needs; none loads the modules of another. */
 const COMMAND_MODULES = {
   create: () => import("./create_job.ts"),
-  extract: async () => ({ ...await import("./extract.ts"), ...await import("./target_io.ts") }),
+  extract: async () => ({
+    ...await import("./extract.ts"),
+    ...await import("./target_io.ts"),
+    ...await import("../base/fs/choose.ts"),
+    ...await import("../../kernels/native/files.ts"),
+  }),
   verify: async () => ({
     ...await import("./verify.ts"),
     ...await import("./verify_records.ts"),
@@ -34,7 +30,7 @@ const COMMAND_MODULES = {
   list: () => import("./list.ts"),
   cat: () => import("./list.ts"),
   diff: () => import("./diff.ts"),
-} as const;
+} as const satisfies Record<ArchiveCommand, () => Promise<unknown>>;
 
 const openArchive = async (...input: Parameters<typeof OpenArchive>) =>
   (await import("./open_archive.ts")).openArchive(...input);
@@ -61,7 +57,9 @@ export const archive = defineActor<ArchiveProtocol, ArchiveState, ArchiveInit>()
     },
 
     async *extract(state, request, cx) {
-      const { Extraction, ExtractTarget } = await COMMAND_MODULES.extract();
+      const { Extraction, ExtractTarget, fsBackend, openSmallFiles } = await COMMAND_MODULES
+        .extract();
+      fsBackend.useSmallFiles(openSmallFiles());
       const { kernels } = state;
       const opened = await openArchive(request, kernels, request.isSalvage);
       try {

@@ -38,8 +38,13 @@ import {
   printRow,
   reportProblems,
 } from "./print.ts";
-import type { ArchiveCommand } from "./actor.ts";
-import type { ArchiveAccess, ArchiveProtocol, CreateRequest, Progress } from "./protocol.ts";
+import type {
+  ArchiveAccess,
+  ArchiveCommand,
+  ArchiveProtocol,
+  CreateRequest,
+  Progress,
+} from "./protocol.ts";
 
 /** Chosen by measured dedup and speed on pairs of real versions: bench/RESULTS.md. */
 export const DEFAULT_CHUNK_AVG = 64 * KiB;

@@ -191,7 +191,7 @@ export class Extraction {
   }
 
   #carryOut(group: Group, decoded: DecodedGroup): void {
-    for (const step of group.steps) {
+    for (const [i, step] of group.steps.entries()) {
       switch (step.do) {
         case "entry":
           this.#tolerate(step.entry.path, () => this.#make(step.entry));
@@ -200,6 +200,7 @@ export class Extraction {
         case "begin":
           this.#current = step.entry;
           this.#tolerate(step.entry.path, () => {
+            if (this.#putWhole(step.entry, group.steps, i, decoded)) return;
             this.#file = this.#in.target.createFile(step.entry.path);
             if (step.entry.inline !== null) this.#file.write(step.entry.inline, 0);
           });
@@ -224,14 +225,36 @@ export class Extraction {
 
   #current: FileEntry | undefined;
 
+  /** Makes a file whose content lies in one piece, as most do. False: it must be made step by step. */
+  #putWhole(entry: FileEntry, steps: Step[], begin: number, decoded: DecodedGroup): boolean {
+    const write = steps[begin + 1];
+    let content: Bytes;
+    if (entry.size === (entry.inline?.length ?? 0)) {
+      content = entry.inline ?? new Uint8Array();
+    } else if (
+      write?.do === "write" && write.read.length === entry.size && steps[begin + 2]?.do === "end"
+    ) {
+      content = decoded.view(write.read);
+    } else {
+      return false;
+    }
+    if (!this.#in.target.putFile(entry.path, content, entry.meta)) return false;
+    this.#noteFile(entry, content.length);
+    return true;
+  }
+
   #commit(entry: FileEntry): void {
     const file = this.#file!;
     file.commit(entry.size, entry.meta);
     this.#file = undefined;
+    this.#noteFile(entry, entry.inline?.length ?? 0);
+  }
+
+  #noteFile(entry: FileEntry, bytes: number): void {
     this.entries++;
     this.progress.files++;
     this.progress.path = entry.path as Uint8Array;
-    if (entry.inline !== null) this.progress.bytes += entry.inline.length;
+    this.progress.bytes += bytes;
   }
 
   #make(entry: Exclude<FinalEntry, FileEntry>): void {

@@ -120,3 +120,12 @@ export type ArchiveProtocol = {
     };
   };
 };
+
+export type ArchiveCommand = keyof ArchiveProtocol["streams"];
+
+export interface ArchiveInit {
+  /** Ids of the ciphers it is linked to. */
+  ciphers: string[];
+  /** The command to come: its modules are loaded while the other actors start. */
+  command: ArchiveCommand;
+}

@@ -13,7 +13,7 @@ import { type FsBackend, Stat } from "../base/fs/backend.ts";
 import type { Meta } from "../base/entry.ts";
 import { fsBackend } from "../base/fs/choose.ts";
 import { TargetDirs } from "./target_dirs.ts";
-import { applyLinkMeta, applyMeta, type MetaRules } from "./target_meta.ts";
+import { applyLinkMeta, applyMeta, type MetaRules, plainMeta } from "./target_meta.ts";
 import { type NewFile, TemporaryFile } from "./target_file.ts";
 import { PathSet } from "./target_path_set.ts";
 import { removeTemporary, splitPath, temporaryName } from "./target_place.ts";
@@ -128,6 +128,26 @@ export class ExtractTarget {
     } catch (error) {
       this.#dirs.unpin(dir);
       throw error;
+    }
+  }
+
+  /**
+   * Makes a whole file in one go where that comes to the same as {@link createFile}. False: nothing was
+   * made; create it, which also tells what is wrong.
+   *
+   * @throws WarpError E_UNSAFE_PATH, E_ACCESS, E_IO (of its directory)
+   */
+  putFile(path: Bytes, content: Bytes, meta: TargetMeta): boolean {
+    const about = plainMeta(meta, this.#rules, this.#isForced);
+    if (about === undefined) return false;
+    const { parent, name } = splitPath(path);
+    const dir = this.#dirs.pin(parent);
+    try {
+      const isMade = this.#backend.put(dir.handle, temporaryName(), name, content, about);
+      if (isMade) this.#files.add(parent, name);
+      return isMade;
+    } finally {
+      this.#dirs.unpin(dir);
     }
   }
 

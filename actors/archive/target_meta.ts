@@ -7,7 +7,7 @@
  */
 import { type Bytes, utf8 } from "../base/bytes.ts";
 import { asWarpError } from "../base/errors.ts";
-import type { FsBackend, Handle } from "../base/fs/backend.ts";
+import type { FsBackend, Handle, NewFileMeta } from "../base/fs/backend.ts";
 import { groupId, userId } from "../base/fs/owners.ts";
 import type { RawName } from "../base/fs/raw_name.ts";
 import type { TargetMeta } from "./target_io.ts";
@@ -43,6 +43,26 @@ export function applyMeta(
   setTime(meta, path, rules, () => backend.setTime(handle, meta.mtimeS, meta.mtimeNs));
 }
 
+/**
+ * What {@link applyMeta} would do, for a file that is made in one call; undefined when that has more to
+ * do, or something to warn of.
+ */
+export function plainMeta(
+  meta: TargetMeta,
+  rules: MetaRules,
+  isReplacing: boolean,
+): NewFileMeta | undefined {
+  const { mode, mtimeS, mtimeNs, xattrs } = meta;
+  if ((xattrs !== null && xattrs.length > 0) || !isTime(meta)) return undefined;
+  let owner: NewFileMeta["owner"];
+  if (rules.sameOwner) {
+    owner = ownerOf(meta);
+    if (!isId(owner.uid) || !isId(owner.gid)) return undefined;
+  }
+  const kept = rules.allowSetuid ? 0o7777 : 0o7777 & ~SETID_BITS;
+  return { mode: mode & kept, mtimeS, mtimeNs, owner, isReplacing };
+}
+
 /** To a symbolic link itself, which has no mode. */
 export function applyLinkMeta(
   backend: FsBackend,
@@ -67,13 +87,20 @@ function setOwner(
   rules: MetaRules,
   set: (uid: number, gid: number) => void,
 ): boolean {
-  const uid = (meta.owner === "" ? undefined : userId(meta.owner)) ?? meta.uid;
-  const gid = (meta.group === "" ? undefined : groupId(meta.group)) ?? meta.gid;
+  const { uid, gid } = ownerOf(meta);
   if (!isId(uid) || !isId(gid)) {
     rules.warn(path, "the archive names an impossible owner");
     return false;
   }
   return tolerate(path, rules, () => set(uid, gid));
+}
+
+/** Names that are known here win over numbers. */
+function ownerOf(meta: TargetMeta): { uid: number; gid: number } {
+  return {
+    uid: (meta.owner === "" ? undefined : userId(meta.owner)) ?? meta.uid,
+    gid: (meta.group === "" ? undefined : groupId(meta.group)) ?? meta.gid,
+  };
 }
 
 function isId(id: number): boolean {
@@ -104,11 +131,13 @@ function startsWith(bytes: Bytes, prefix: Bytes): boolean {
   return bytes.length >= prefix.length && prefix.every((byte, i) => bytes[i] === byte);
 }
 
-function setTime(meta: TargetMeta, path: Bytes, rules: MetaRules, set: () => void): void {
-  const { mtimeS, mtimeNs } = meta;
-  const isTime = Number.isInteger(mtimeS) && Math.abs(mtimeS) <= SECONDS_MAX &&
+function isTime({ mtimeS, mtimeNs }: TargetMeta): boolean {
+  return Number.isInteger(mtimeS) && Math.abs(mtimeS) <= SECONDS_MAX &&
     Number.isInteger(mtimeNs) && mtimeNs >= 0 && mtimeNs < 1e9;
-  if (isTime) tolerate(path, rules, set);
+}
+
+function setTime(meta: TargetMeta, path: Bytes, rules: MetaRules, set: () => void): void {
+  if (isTime(meta)) tolerate(path, rules, set);
   else rules.warn(path, "the archive names an impossible time");
 }
 

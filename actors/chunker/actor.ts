@@ -5,6 +5,8 @@
  */
 import { defaultTable, tableFromBytes } from "../../kernels/boundary/spec.ts";
 import { loadKernels } from "../../kernels/load.ts";
+import { openSmallFiles } from "../../kernels/native/files.ts";
+import { fsBackend } from "../base/fs/choose.ts";
 import { invariant } from "../base/errors.ts";
 import { defineActor } from "../runtime/define_actor.ts";
 import { Batcher } from "./batcher.ts";
@@ -17,7 +19,10 @@ interface ChunkerState {
 
 export const chunker = defineActor<ChunkerProtocol, ChunkerState, null>()({
   name: "chunker",
-  init: () => ({ batcher: undefined }),
+  init: () => {
+    fsBackend.useSmallFiles(openSmallFiles());
+    return { batcher: undefined };
+  },
   calls: {
     open: async (state, request) => {
       state.batcher?.close();

@@ -31,6 +31,14 @@ interface OpenFile {
   size: number;
 }
 
+/** What a final entry says of a file's content. */
+interface FileContent {
+  size: number;
+  from: number;
+  extents: Extent[];
+  inline: Bytes | null;
+}
+
 /** The batch under construction. */
 interface Draft {
   slab: Bytes;
@@ -181,13 +189,42 @@ export class Batcher {
       return false;
     }
     try {
-      this.#open(entry);
+      if (!this.#takeWhole(entry, draft)) this.#open(entry);
     } catch (error) {
       this.#firstPaths.delete(`${entry.dev}:${entry.ino}`);
       this.#report(draft, entry.path, error, false);
     }
     this.#advance();
     return true;
+  }
+
+  /** Reads a file that fits in one go, as most do. False: it must be opened. */
+  #takeWhole(entry: SourceEntry, draft: Draft): boolean {
+    const start = draft.used;
+    const taken = entry.take(draft.slab.subarray(start));
+    if (taken === null) return false;
+    const { length } = taken;
+    let extents: Extent[] = [];
+    let inline: Bytes | null = null;
+    if (length > INLINE_BYTES_MAX) {
+      draft.used += length;
+      extents = [this.#cutWhole(draft, start)];
+    } else if (length > 0) {
+      inline = draft.slab.slice(start, start + length);
+    }
+    this.#addFile(draft, entry, { size: length, from: 0, extents, inline });
+    if (taken.isChanged) this.#reportChange(draft, entry.path);
+    return true;
+  }
+
+  /** Cuts everything from `start` on, where a chunk begins. */
+  #cutWhole(draft: Draft, start: number): Extent {
+    const { slab, used, cuts } = draft;
+    const first = cuts.length;
+    for (const end of this.#boundary.cuts(this.#params, slab.subarray(start, used), true)) {
+      cuts.push(start + end);
+    }
+    return { length: used - start, source: 0, first, count: cuts.length - first };
   }
 
   #firstPath(entry: SourceEntry): Bytes {
@@ -294,14 +331,23 @@ export class Batcher {
   }
 
   #finish(open: OpenFile, draft: Draft, inline: Bytes | null): void {
-    const { entry, extents, from: offset, size } = open;
-    const path = entry.path;
-    this.#add(draft, { type: "file", path, meta: metaOf(entry), size, offset, extents, inline });
-    if (open.file.changed()) {
-      const error = new WarpError("E_IO", "the file changed while it was read");
-      this.#report(draft, path, error, true);
-    }
+    this.#addFile(draft, open.entry, { ...open, inline });
+    if (open.file.changed()) this.#reportChange(draft, open.entry.path);
     this.#closeFile();
+  }
+
+  #addFile(
+    draft: Draft,
+    entry: SourceEntry,
+    { size, from: offset, extents, inline }: FileContent,
+  ): void {
+    const { path } = entry;
+    this.#add(draft, { type: "file", path, meta: metaOf(entry), size, offset, extents, inline });
+  }
+
+  #reportChange(draft: Draft, path: Bytes): void {
+    const error = new WarpError("E_IO", "the file changed while it was read");
+    this.#report(draft, path, error, true);
   }
 
   #closeFile(): void {

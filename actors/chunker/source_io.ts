@@ -30,6 +30,11 @@ export interface SourceEntry extends Readonly<Meta> {
    * @throws WarpError E_NOT_FOUND, E_ACCESS, E_IO (also when another file has taken the name)
    */
   open(): SourceFile;
+  /**
+   * Reads a whole file into the start of `buffer` in one go, on the same terms as `open`. Null: it does
+   * not fit, has holes, or cannot be read this way here; nothing has happened then.
+   */
+  take(buffer: Bytes): { length: number; isChanged: boolean } | null;
 }
 
 /** Something that cannot be stored; the walk goes on after it. */

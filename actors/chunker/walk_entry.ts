@@ -90,6 +90,18 @@ export class WalkEntry implements SourceEntry {
     this.#xattrs = found;
   }
 
+  take(buffer: Bytes): { length: number; isChanged: boolean } | null {
+    invariant(this.#position.current === this, "files are read before the walk goes on");
+    const taken = this.#backend.take(this.#dir, this.#name, buffer, fresh);
+    if (taken === null) return null;
+    if (fresh.ino !== this.ino || fresh.dev !== this.dev) {
+      throw new WarpError("E_IO", "another file has taken its name");
+    }
+    this.#fill(fresh);
+    this.#xattrs = taken.hasXattrs ? this.#backend.xattrsAt(this.#dir, this.#name) : null;
+    return taken;
+  }
+
   open(): SourceFile {
     invariant(this.#position.current === this, "files are opened before the walk goes on");
     invariant(this.type === "file", "only regular files are opened");

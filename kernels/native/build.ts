@@ -37,6 +37,7 @@ export interface NativeBuild {
 function sources(isEmulated: boolean): [string, readonly string[]][] {
   const common: [string, readonly string[]][] = [
     ["dispatch.c", []],
+    ["files.c", []],
     ["boundary.c", []],
     ["blake3.c", []],
   ];

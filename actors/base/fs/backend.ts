@@ -50,6 +50,37 @@ export interface Segment {
   length: number;
 }
 
+/** A small file, read in one go. */
+export interface Taken {
+  /** Bytes read, from the start of the file to its end. */
+  length: number;
+  hasXattrs: boolean;
+  /** It was written to meanwhile. */
+  isChanged: boolean;
+}
+
+/** A small file to be made, and what it gets besides its content. */
+export interface NewFileMeta {
+  mode: number;
+  mtimeS: number;
+  mtimeNs: number;
+  /** Undefined: whose process this is. */
+  owner: { uid: number; gid: number } | undefined;
+  /** Whether a file of this name may be replaced. */
+  isReplacing: boolean;
+}
+
+/** Whole small files in one call each. Names end with NUL; errors are error numbers, negated. */
+export interface SmallFiles {
+  /**
+   * Reads the whole of a file into `buffer` and fills `statx` with struct statx. Null: a file that does
+   * not fit, has holes, or is not regular.
+   */
+  take(dir: Handle, name: Bytes, buffer: Bytes, statx: Bytes): Taken | number | null;
+  /** Makes a file under a temporary name, then renames it. On an error there is neither. */
+  put(dir: Handle, temporary: Bytes, name: Bytes, data: Bytes, meta: NewFileMeta): number;
+}
+
 export interface FsBackend {
   readonly kind: "linux" | "portable";
   /** Whether extended attributes and fifos can be made here. */
@@ -77,6 +108,18 @@ export interface FsBackend {
   openFile(dir: Handle, name: RawName): Handle;
   /** Bytes read; 0 at the end of the file. */
   read(file: Handle, buffer: Bytes, offset: number): number;
+  /**
+   * Opens, describes, reads and closes a file that fits `buffer`; does not follow a symbolic link.
+   * Null: nothing was read, go the long way.
+   */
+  take(dir: Handle, name: RawName, buffer: Bytes, out: Stat): Taken | null;
+  /**
+   * Makes a file with content and metadata: under a temporary name first, then renamed. False: nothing
+   * was made, go the long way, which also tells what is wrong.
+   */
+  put(dir: Handle, temporary: RawName, name: RawName, data: Bytes, meta: NewFileMeta): boolean;
+  /** What `take` and `put` use; without it they do nothing. */
+  useSmallFiles(calls: SmallFiles | undefined): void;
   /** Where the first `size` bytes hold data; holes are left out. */
   segments(file: Handle, size: number): Segment[];
 

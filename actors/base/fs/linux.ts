@@ -7,29 +7,27 @@
  */
 import type { Bytes } from "../bytes.ts";
 import { GiB, KiB } from "../units.ts";
-import type { FileType, FsBackend, Handle, Segment, Stat } from "./backend.ts";
+import type {
+  FsBackend,
+  Handle,
+  NewFileMeta,
+  Segment,
+  SmallFiles,
+  Stat,
+  Taken,
+} from "./backend.ts";
 import { errnoName, systemError } from "./errno.ts";
 import * as c from "./libc.ts";
 import { LinuxXattrs } from "./linux_xattrs.ts";
 import { rawFromText, type RawName, writeRaw } from "./raw_name.ts";
+import { parseStatx, STATX_BYTES } from "./statx.ts";
 
 /** Above any name (255) and any path that the kernel takes at once (4096). */
 const NAME_BYTES = 4352;
 const LIST_BYTES = 64 * KiB;
-const STATX_BYTES = 256;
 const IO_BYTES_MAX = GiB;
 /** A file with more runs than this is read from there on as if it had no holes. */
 const SEGMENTS_MAX = 1 << 20;
-
-const TYPES: Readonly<Record<number, FileType>> = {
-  0o01: "fifo",
-  0o02: "character device",
-  0o04: "dir",
-  0o06: "block device",
-  0o10: "file",
-  0o12: "symlink",
-  0o14: "socket",
-};
 
 export class LinuxBackend implements FsBackend {
   readonly kind = "linux";
@@ -47,6 +45,7 @@ export class LinuxBackend implements FsBackend {
   readonly #times = new Int32Array(8);
   readonly #timeBytes = new Uint8Array(this.#times.buffer);
   readonly #empty = new Uint8Array(1);
+  #smallFiles: SmallFiles | undefined;
 
   constructor(libc: c.Libc) {
     this.#libc = libc;
@@ -115,7 +114,7 @@ export class LinuxBackend implements FsBackend {
       this.#statxBytes,
     );
     if (code !== 0) this.#fail("look at the file");
-    this.#parseStat(out);
+    parseStatx(this.#statx, out);
   }
 
   statAt(dir: Handle, name: RawName, out: Stat): boolean {
@@ -125,30 +124,8 @@ export class LinuxBackend implements FsBackend {
       if (this.#libc.errno() === c.ENOENT) return false;
       this.#fail("look at it");
     }
-    this.#parseStat(out);
+    parseStatx(this.#statx, out);
     return true;
-  }
-
-  /** struct statx, in u32 words. */
-  #parseStat(out: Stat): void {
-    const words = this.#statx;
-    const mode = words[7]! & 0xffff;
-    out.type = TYPES[mode >> 12] ?? "unknown";
-    out.mode = mode & 0o7777;
-    out.nlink = words[4]!;
-    out.uid = words[5]!;
-    out.gid = words[6]!;
-    const inoHigh = words[9]!;
-    out.ino = inoHigh < 2 ** 21
-      ? inoHigh * 2 ** 32 + words[8]!
-      : (BigInt(inoHigh) << 32n) | BigInt(words[8]!);
-    out.size = words[11]! * 2 ** 32 + words[10]!;
-    out.allocated = (words[13]! * 2 ** 32 + words[12]!) * 512;
-    out.ctimeS = (words[25]! | 0) * 2 ** 32 + words[24]!;
-    out.ctimeNs = words[26]!;
-    out.mtimeS = (words[29]! | 0) * 2 ** 32 + words[28]!;
-    out.mtimeNs = words[30]!;
-    out.dev = words[34]! * 2 ** 32 + words[35]!;
   }
 
   readLink(dir: Handle, name: RawName): Uint8Array<ArrayBuffer> {
@@ -173,6 +150,20 @@ export class LinuxBackend implements FsBackend {
       if (count >= 0) return count;
       if (this.#libc.errno() !== c.EINTR) this.#fail("read the file");
     }
+  }
+
+  useSmallFiles(calls: SmallFiles | undefined): void {
+    this.#smallFiles = calls;
+  }
+
+  take(dir: Handle, name: RawName, buffer: Bytes, out: Stat): Taken | null {
+    if (this.#smallFiles === undefined) return null;
+    const path = this.#terminate(name, this.#name);
+    const taken = this.#smallFiles.take(dir, path, buffer, this.#statxBytes);
+    if (taken === null) return null;
+    if (typeof taken === "number") throw systemError("read the file", errnoName(-taken));
+    parseStatx(this.#statx, out);
+    return taken;
   }
 
   segments(file: Handle, size: number): Segment[] {
@@ -202,6 +193,12 @@ export class LinuxBackend implements FsBackend {
       if (count >= 0) done += count;
       else if (this.#libc.errno() !== c.EINTR) this.#fail("write the file");
     }
+  }
+
+  put(dir: Handle, temporary: RawName, name: RawName, data: Bytes, meta: NewFileMeta): boolean {
+    if (this.#smallFiles === undefined) return false;
+    const own = this.#terminate(temporary, this.#otherName);
+    return this.#smallFiles.put(dir, own, this.#terminate(name, this.#name), data, meta) === 0;
   }
 
   truncate(file: Handle, size: number): void {

@@ -109,6 +109,18 @@ export class PortableBackend implements FsBackend {
     return attempt("read the file", () => fs.readSync(fd, buffer, 0, buffer.length, offset));
   }
 
+  take(): null {
+    return null;
+  }
+
+  put(): boolean {
+    return false;
+  }
+
+  useSmallFiles(): void {
+    // There is no faster way here.
+  }
+
   segments(_file: Handle, size: number): Segment[] {
     return [{ offset: 0, length: size }];
   }
