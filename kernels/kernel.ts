@@ -83,6 +83,16 @@ export interface BlockCodec {
 /** Shannon entropy estimate of a sample, in millibits per byte (integer, 0..8000). */
 export interface Entropy {
   estimate(input: Bytes): number;
+  /**
+   * Estimates `out.length` items; item i is `base[offsets[i] .. offsets[i + 1])`, of which only the
+   * middle `sampleBytes` bytes count (0: all), from `(length - sampleBytes) >> 1` on.
+   */
+  estimateMany(
+    base: Bytes,
+    offsets: ArrayLike<number>,
+    sampleBytes: number,
+    out: Uint16Array<ArrayBuffer>,
+  ): void;
 }
 
 export interface KernelSet {

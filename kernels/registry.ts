@@ -40,6 +40,7 @@ export const REGISTRY: Registry = {
     ["portable", async () => (await import("./blake3/portable.ts")).open()],
   ],
   aead: [
+    ["native", async () => (await import("./aead/native.ts")).open()],
     ["system", async () => (await import("./aead/system.ts")).open()],
     ["node", async () => (await import("./aead/node.ts")).open()],
     ["portable", async () => (await import("./aead/portable.ts")).open()],
@@ -49,14 +50,17 @@ export const REGISTRY: Registry = {
     ["portable", async () => (await import("./boundary/portable.ts")).open()],
   ],
   zstd: [
+    ["native", async () => (await import("./zstd/native.ts")).open()],
     ["system", async () => (await import("./zstd/system.ts")).open()],
     ["portable", async () => (await import("./zstd/portable.ts")).open()],
   ],
   lz4: [
+    ["native", async () => (await import("./lz4/native.ts")).open()],
     ["system", async () => (await import("./lz4/system.ts")).open()],
     ["portable", async () => (await import("./lz4/portable.ts")).open()],
   ],
   entropy: [
+    ["native", async () => (await import("./entropy/native.ts")).open()],
     ["portable", async () => (await import("./entropy/portable.ts")).open()],
   ],
 };

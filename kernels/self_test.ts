@@ -157,6 +157,9 @@ function testEntropy(entropy: Entropy): void {
   expect(entropy.estimate(ALL_BYTES) === 8000, "uniform");
   expect(entropy.estimate(noise(3001)) === ANSWERS.entropyNoise3001, "noise");
   expect(entropy.estimate(utf8(ANSWERS.text)) === ANSWERS.entropyText, "text");
+  const many = new Uint16Array(3);
+  entropy.estimateMany(noise(9000), [5, 5, 8005, 8105], 256, many);
+  expect(many.join(" ") === ANSWERS.entropyMany, "samples of many");
 }
 
 const ANSWERS = {
@@ -191,4 +194,5 @@ const ANSWERS = {
     "2e204600ff0699506f7274616c2c20700800d03a20303132333435363738392e",
   entropyNoise3001: 7939,
   entropyText: 3872,
+  entropyMany: "0 7229 6153",
 } as const;

@@ -33,6 +33,20 @@ class PortableEntropy implements Entropy {
     return fromCounts(even, length, this.#log2);
   }
 
+  estimateMany(
+    base: Bytes,
+    offsets: ArrayLike<number>,
+    sampleBytes: number,
+    out: Uint16Array<ArrayBuffer>,
+  ): void {
+    for (let i = 0; i < out.length; i++) {
+      const end = offsets[i + 1]!, length = end - offsets[i]!;
+      const sampled = sampleBytes === 0 ? length : Math.min(length, sampleBytes);
+      const start = offsets[i]! + ((length - sampled) >> 1);
+      out[i] = this.estimate(base.subarray(start, start + sampled));
+    }
+  }
+
   /** {@link log2fix}, remembered; only log2fix(1) is 0. */
   readonly #log2 = (x: number): number => {
     if (x >= TABLE_LENGTH) return log2fix(x);

@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../../cuda/warp_kernels.h"
+
 #define WINDOW 48
 
 struct boundary_scan {
@@ -31,5 +33,12 @@ static inline uint32_t boundary_hash(const struct boundary_scan *scan, size_t at
     hash = boundary_rotl(hash, 1) ^ scan->enter[scan->input[i]];
   return hash;
 }
+
+int boundary_are_valid(const warp_boundary_params *params);
+
+/* warp_boundary without its checks. */
+warp_status boundary_cut(const warp_boundary_params *params, const uint8_t *input, uint64_t length,
+                         uint32_t is_last, int is_parallel, uint32_t *cuts, uint32_t capacity,
+                         uint32_t *count);
 
 #endif

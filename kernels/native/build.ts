@@ -13,6 +13,7 @@ const COMMON_FLAGS = [
   "-std=c11",
   "-O3",
   "-fPIC",
+  "-pthread",
   "-fvisibility=hidden",
   "-Wall",
   "-Wextra",
@@ -33,24 +34,26 @@ export interface NativeBuild {
   flags?: readonly string[];
 }
 
+/** Flags of the instruction set that a file's name ends with. */
+const ISA_FLAGS: Readonly<Record<string, readonly string[]>> = {
+  vector128: ["-mssse3", "-msse4.1"],
+  avx2: AVX2_FLAGS,
+  avx512: AVX512_FLAGS,
+};
+
 /** Source files and the flags each needs on this machine's architecture. */
 function sources(isEmulated: boolean): [string, readonly string[]][] {
-  const common: [string, readonly string[]][] = [
-    ["dispatch.c", []],
-    ["files.c", []],
-    ["boundary.c", []],
-    ["blake3.c", []],
-  ];
-  if (Deno.build.arch !== "x86_64") return [...common, ["blake3_vector128.c", []]];
-  const widest = isEmulated ? AVX2_FLAGS : AVX512_FLAGS;
-  return [
-    ...common,
-    ["blake3_vector128.c", ["-mssse3", "-msse4.1"]],
-    ["boundary_avx2.c", AVX2_FLAGS],
-    ["blake3_avx2.c", AVX2_FLAGS],
-    ["boundary_avx512.c", widest],
-    ["blake3_avx512.c", widest],
-  ];
+  const folder = new URL(".", import.meta.url);
+  const names = [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) =>
+    name.endsWith(".c")
+  );
+  return names.sort().flatMap((name): [string, readonly string[]][] => {
+    const isa = /_(vector128|avx2|avx512)\.c$/.exec(name)?.[1];
+    if (isa === undefined) return [[name, []]];
+    // The 128-bit code is generic vectors; the others are x86 by nature.
+    if (Deno.build.arch !== "x86_64") return isa === "vector128" ? [[name, []]] : [];
+    return [[name, isa === "avx512" && isEmulated ? AVX2_FLAGS : ISA_FLAGS[isa]!]];
+  });
 }
 
 /**
@@ -73,7 +76,7 @@ export async function buildNative(build: NativeBuild = {}): Promise<string> {
       }),
     );
     const library = `${objects}/library`;
-    await compile(["-shared", ...(build.flags ?? []), ...made, "-o", library]);
+    await compile(["-shared", "-pthread", ...(build.flags ?? []), ...made, "-ldl", "-o", library]);
     await Deno.mkdir(output.slice(0, output.lastIndexOf("/")), { recursive: true });
     // Never over a library that a running program has mapped.
     await Deno.copyFile(library, `${output}.new`);

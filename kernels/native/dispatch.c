@@ -37,7 +37,7 @@ int warp_isa(void) {
   return known < limit ? known : limit;
 }
 
-uint32_t warp_abi_version(void) { return WARP_ABI_VERSION; }
+uint32_t warp_abi_version(void) { return WARP_ABI_MAJOR << 16 | WARP_ABI_MINOR; }
 
 int32_t warp_isa_limit(int32_t most) {
   if (most < WARP_ISA_SCALAR || most > WARP_ISA_AVX512) return WARP_EINVAL;

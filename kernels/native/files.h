@@ -4,7 +4,7 @@
 #define WARP_FILES_H
 #include <stdint.h>
 
-#include "warp_kernels.h"
+#include "../../cuda/warp_kernels.h"
 
 /* Not a regular file, with holes, or longer than the buffer: to be read by other means. */
 #define WARP_FILE_OTHER (-100000)

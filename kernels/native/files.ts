@@ -5,7 +5,7 @@
  */
 import type { SmallFiles } from "../../actors/base/fs/backend.ts";
 import { ffiBuffer } from "../system/libraries.ts";
-import { builtLibraryUrl } from "./library.ts";
+import { libraryPath } from "./library.ts";
 
 const SYMBOLS = {
   warp_file_take: {
@@ -33,7 +33,7 @@ type Symbols = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 export function openSmallFiles(): SmallFiles | undefined {
   if (Deno.build.os !== "linux") return undefined;
   try {
-    const path = Deno.env.get("WARP_NATIVE_LIB") || builtLibraryUrl();
+    const path = libraryPath();
     const { symbols } = Deno.dlopen(path, SYMBOLS);
     return { take: taker(symbols), put: putter(symbols) };
   } catch {

@@ -1,38 +1,122 @@
 /**
- * Our own C library: where it is, and its functions (warp_kernels.h, in the same order).
+ * Our own C library: where it is, and its functions (cuda/warp_kernels.h).
+ *
+ * Contexts, jobs and the scheduler are not declared here: a Worker calls kernels synchronously, without
+ * a context.
  *
  * @module
  */
 import { WarpError } from "../../actors/base/errors.ts";
 
-/** WARP_ABI_VERSION of warp_kernels.h. */
-const ABI_VERSION = 1;
+/** WARP_ABI_MAJOR of warp_kernels.h. */
+export const ABI_MAJOR = 2;
+
+/** Of warp_info. */
+const INFO_BYTES = 168;
+const DETAIL_OFFSET = 104;
+
+const BATCH = ["buffer", "buffer", "u64"] as const;
 
 export const NATIVE_SYMBOLS = {
   warp_abi_version: { parameters: [], result: "u32" },
+  warp_probe: { parameters: ["u32", "buffer"], result: "i32" },
   warp_isa_limit: { parameters: ["i32"], result: "i32" },
-  warp_boundary_cuts: {
-    parameters: ["buffer", "u64", "buffer", "u32", "u32", "u32", "u32", "buffer", "u32"],
+  warp_boundary: {
+    parameters: [
+      "u64",
+      "buffer",
+      "buffer",
+      "u64",
+      "u32",
+      "buffer",
+      "u32",
+      "buffer",
+      "pointer",
+    ],
     result: "i32",
   },
-  warp_blake3_hash_many: {
-    parameters: ["buffer", "buffer", "u64", "buffer", "buffer"],
+  warp_blake3: {
+    parameters: ["u64", "u32", "buffer", ...BATCH, "buffer", "pointer"],
     result: "i32",
   },
-  warp_blake3_derive: {
-    parameters: ["buffer", "u64", "buffer", "u64", "buffer", "u64"],
+  warp_blake3_xof: {
+    parameters: ["u32", "buffer", "buffer", "u64", "buffer", "u64"],
+    result: "i32",
+  },
+  warp_seal: {
+    parameters: [
+      "u64",
+      ...BATCH,
+      "buffer",
+      "u32",
+      "buffer",
+      "buffer",
+      "buffer",
+      "buffer",
+      "buffer",
+      "pointer",
+    ],
+    result: "i32",
+  },
+  warp_open: {
+    parameters: [
+      "u64",
+      ...BATCH,
+      "buffer",
+      "u32",
+      "buffer",
+      "buffer",
+      "buffer",
+      "buffer",
+      "buffer",
+      "buffer",
+      "pointer",
+    ],
+    result: "i32",
+  },
+  warp_compress: {
+    parameters: [
+      "u64",
+      "u32",
+      "i32",
+      "buffer",
+      "u64",
+      ...BATCH,
+      "buffer",
+      "buffer",
+      "buffer",
+      "pointer",
+    ],
+    result: "i32",
+  },
+  warp_decompress: {
+    parameters: [
+      "u64",
+      "u32",
+      "buffer",
+      "u64",
+      ...BATCH,
+      "buffer",
+      "buffer",
+      "buffer",
+      "pointer",
+    ],
+    result: "i32",
+  },
+  warp_entropy: {
+    parameters: ["u64", ...BATCH, "u32", "buffer", "pointer"],
     result: "i32",
   },
 } as const;
 
 export type NativeSymbols = Deno.DynamicLibrary<typeof NATIVE_SYMBOLS>["symbols"];
 
-/** Instruction sets in the order of the header's WARP_ISA values. */
+/** Instruction sets in the order of `warp_isa_limit`. */
 export const ISA_NAMES = ["scalar", "128-bit", "AVX2", "AVX-512"] as const;
 
 export interface NativeLibrary {
   symbols: NativeSymbols;
-  /** `"libwarp_kernels ABI 1, AVX2"` */
+  /** `"libwarp_kernels 2.0, AVX2, libcrypto 3.0.11, libzstd 1.5.4, liblz4 1.9.4"` */
   description: string;
 }
 
@@ -47,6 +131,11 @@ export function builtLibraryUrl(): URL {
   return new URL(`../../dist/native/${libraryFileName()}`, import.meta.url);
 }
 
+/** The library that would be opened: for callers that need functions of their own from it. */
+export function libraryPath(): string | URL {
+  return explicitPath() ?? builtLibraryUrl();
+}
+
 let opened: NativeLibrary | undefined;
 
 /**
@@ -55,7 +144,7 @@ let opened: NativeLibrary | undefined;
  * @throws {WarpError} E_BACKEND_UNAVAILABLE when there is none, or it has another interface.
  */
 export function openNativeLibrary(): NativeLibrary {
-  return opened ??= openAt(explicitPath() ?? builtLibraryUrl());
+  return opened ??= openAt(libraryPath());
 }
 
 /** Opens the library at `path`, whatever was opened before. */
@@ -68,18 +157,29 @@ export function openAt(path: string | URL): NativeLibrary {
   }
   const { symbols } = library;
   const version = symbols.warp_abi_version();
-  if (version !== ABI_VERSION) {
+  const major = version >>> 16, minor = version & 0xffff;
+  if (major !== ABI_MAJOR) {
     library.close();
     throw new WarpError(
       "E_BACKEND_UNAVAILABLE",
-      `${path} has interface version ${version}, not ${ABI_VERSION}`,
+      `${path} has interface version ${major}, not ${ABI_MAJOR}`,
       { hint: "run `deno task build:native` again" },
     );
   }
-  const isa = ISA_NAMES[symbols.warp_isa_limit(ISA_NAMES.length - 1)] ?? "unknown";
-  return { symbols, description: `libwarp_kernels ABI ${version}, ${isa}` };
+  return { symbols, description: `libwarp_kernels ${major}.${minor}, ${detailOf(symbols)}` };
 }
 
+/** Instruction set, and the libraries that ours calls, with their versions. */
+function detailOf(symbols: NativeSymbols): string {
+  symbols.warp_isa_limit(ISA_NAMES.length - 1);
+  const info = new Uint8Array(INFO_BYTES);
+  new DataView(info.buffer).setUint32(0, INFO_BYTES, true);
+  if (symbols.warp_probe(0, info) !== 0) return "unknown";
+  const detail = info.subarray(DETAIL_OFFSET);
+  return new TextDecoder().decode(detail.subarray(0, detail.indexOf(0)));
+}
+
+/** Where the library is, unless it was built in this tree. */
 function explicitPath(): string | undefined {
   try {
     const path = Deno.env.get("WARP_NATIVE_LIB");

@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import type { Bytes } from "../../actors/base/bytes.ts";
-import type { KernelName, Kernels } from "../../kernels/kernel.ts";
+import type { Entropy, KernelName, Kernels } from "../../kernels/kernel.ts";
 import { KERNEL_NAMES } from "../../kernels/registry.ts";
 import { selfTest } from "../../kernels/self_test.ts";
 import { openBackends, openPortable } from "./backends.ts";
@@ -148,14 +148,21 @@ Deno.test("selfTest() refuses codecs that are wrong, or lenient", () => {
 
 Deno.test("selfTest() refuses an entropy that is off by one, and reports what throws", () => {
   const { entropy } = right;
+  const many = entropy.estimateMany.bind(entropy);
   const off = {
     estimate: (input: Bytes) => entropy.estimate(input) + (input.length > 3000 ? 1 : 0),
+    estimateMany: many,
   };
   refuses("entropy", off, "one millibit");
+  const shifted: Entropy["estimateMany"] = (base, offsets, sampleBytes, out) =>
+    many(base, offsets, sampleBytes && sampleBytes - 1, out);
+  const one = { estimate: (input: Bytes) => entropy.estimate(input), estimateMany: shifted };
+  refuses("entropy", one, "another sample");
   const broken = {
     estimate: () => {
       throw new Error("illegal instruction");
     },
+    estimateMany: many,
   };
   assert.equal(selfTest("entropy", broken), "illegal instruction");
 });

@@ -150,7 +150,7 @@ Deno.test("checkFrame() never reads past the input", () => {
 });
 
 function isOldLibrary(description: string): boolean {
-  const match = /^libzstd (\d+)\.(\d+)\.(\d+)$/.exec(description);
+  const match = /\blibzstd (\d+)\.(\d+)\.(\d+)/.exec(description);
   if (match === null) return false;
   const version = match.slice(1).map(Number);
   for (let i = 0; i < 3; i++) {

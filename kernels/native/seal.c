@@ -1,0 +1,88 @@
+/* Batches of ChaCha20-Poly1305. */
+#include <string.h>
+
+#include "aead.h"
+#include "run.h"
+
+struct seal_arguments {
+  const uint8_t *base;
+  const uint64_t *offsets;
+  uint64_t n;
+  const uint8_t *keys;
+  uint32_t key_stride;
+  const uint8_t *nonces, *aad;
+  const uint64_t *aad_offsets;
+  uint8_t *out;
+  const uint64_t *out_offsets;
+  uint8_t *statuses;
+};
+
+static const uint8_t *aad_of(const struct seal_arguments *a, uint32_t i, uint64_t *length) {
+  *length = a->aad == NULL ? 0 : a->aad_offsets[i + 1] - a->aad_offsets[i];
+  return a->aad == NULL ? NULL : a->aad + a->aad_offsets[i];
+}
+
+static void seal_one(void *argument, uint32_t i) {
+  const struct seal_arguments *a = argument;
+  uint64_t aad_length;
+  const uint8_t *aad = aad_of(a, i, &aad_length);
+  aead_seal(a->keys + (uint64_t)i * a->key_stride, a->nonces + (uint64_t)i * 12, aad, aad_length,
+            a->base + a->offsets[i], a->offsets[i + 1] - a->offsets[i],
+            a->out + a->out_offsets[i]);
+}
+
+static void open_one(void *argument, uint32_t i) {
+  const struct seal_arguments *a = argument;
+  uint64_t aad_length;
+  const uint8_t *aad = aad_of(a, i, &aad_length);
+  a->statuses[i] = (uint8_t)aead_open(
+      a->keys + (uint64_t)i * a->key_stride, a->nonces + (uint64_t)i * 12, aad, aad_length,
+      a->base + a->offsets[i], a->offsets[i + 1] - a->offsets[i], a->out + a->out_offsets[i]);
+}
+
+static warp_status run_seal(void *arguments, int is_parallel) {
+  const struct seal_arguments *a = arguments;
+  warp_for(is_parallel, (uint32_t)a->n, seal_one, arguments);
+  return WARP_OK;
+}
+
+static warp_status run_open(void *arguments, int is_parallel) {
+  const struct seal_arguments *a = arguments;
+  warp_for(is_parallel, (uint32_t)a->n, open_one, arguments);
+  for (uint64_t i = 0; i < a->n; i++)
+    if (a->statuses[i] != 0) return WARP_EAUTH;
+  return WARP_OK;
+}
+
+static int is_valid(const struct seal_arguments *a) {
+  if (a->n == 0) return 1;
+  if (a->n > UINT32_MAX || a->offsets == NULL || a->keys == NULL ||
+      a->nonces == NULL || a->out_offsets == NULL)
+    return 0;
+  if (a->key_stride != 0 && a->key_stride != 32) return 0;
+  if (a->aad != NULL && a->aad_offsets == NULL) return 0;
+  if (a->base == NULL && a->offsets[a->n] != a->offsets[0]) return 0;
+  return warp_ascend(a->offsets, a->n) && (a->aad == NULL || warp_ascend(a->aad_offsets, a->n));
+}
+
+warp_status warp_seal(warp_context context, const uint8_t *base, const uint64_t *offsets,
+                      uint64_t n, const uint8_t *keys, uint32_t key_stride, const uint8_t *nonces,
+                      const uint8_t *aad, const uint64_t *aad_offsets, uint8_t *out,
+                      const uint64_t *out_offsets, warp_job *job) {
+  const struct seal_arguments a = {base, offsets, n, keys, key_stride, nonces,
+                                   aad, aad_offsets, out, out_offsets, NULL};
+  if (n != 0 && out == NULL) return WARP_EINVAL;
+  return is_valid(&a) ? warp_run(context, run_seal, &a, sizeof a, job) : WARP_EINVAL;
+}
+
+warp_status warp_open(warp_context context, const uint8_t *base, const uint64_t *offsets,
+                      uint64_t n, const uint8_t *keys, uint32_t key_stride, const uint8_t *nonces,
+                      const uint8_t *aad, const uint64_t *aad_offsets, uint8_t *out,
+                      const uint64_t *out_offsets, uint8_t *statuses, warp_job *job) {
+  const struct seal_arguments a = {base, offsets, n, keys, key_stride, nonces,
+                                   aad, aad_offsets, out, out_offsets, statuses};
+  if (!is_valid(&a) || (n != 0 && statuses == NULL)) return WARP_EINVAL;
+  /* Items that hold nothing but a tag have no output. */
+  if (n != 0 && out == NULL && offsets[n] - offsets[0] > 16 * n) return WARP_EINVAL;
+  return warp_run(context, run_open, &a, sizeof a, job);
+}
