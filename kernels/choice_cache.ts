@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { cacheFolder } from "./cache_folder.ts";
 import { BACKEND_NAMES, KERNEL_NAMES } from "./registry.ts";
 import type { Environment, Measurement, Measurements } from "./select.ts";
 
@@ -19,16 +20,6 @@ export function cachePath(environment: Environment): string | undefined {
   if (folder === undefined) return undefined;
   const { os, arch } = Deno.build;
   return `${folder}/warp/kernels-${os}-${arch}-deno${Deno.version.deno}-v${CACHE_VERSION}.json`;
-}
-
-function cacheFolder(environment: Environment): string | undefined {
-  const under = (base: string | undefined, rest: string) =>
-    base === undefined || base === "" ? undefined : base + rest;
-  const explicit = under(environment["XDG_CACHE_HOME"], "");
-  if (explicit !== undefined) return explicit;
-  if (Deno.build.os === "windows") return under(environment["LOCALAPPDATA"], "");
-  const rest = Deno.build.os === "darwin" ? "/Library/Caches" : "/.cache";
-  return under(environment["HOME"], rest);
 }
 
 /** Empty when there is no file, or no permission to read it. */

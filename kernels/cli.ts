@@ -4,35 +4,54 @@
  * @module
  */
 import { object } from "@optique/core/constructs";
+import { message } from "@optique/core/message";
+import { optional } from "@optique/core/modifiers";
+import { option } from "@optique/core/primitives";
+import { choice } from "@optique/core/valueparser";
 import { type CommandIo, defineCommand } from "../actors/base/command.ts";
 import { WarpError } from "../actors/base/errors.ts";
 import { printableText } from "../actors/base/terminal.ts";
 import { formatBytes } from "../actors/base/units.ts";
 import { versionFacts } from "../actors/base/version.ts";
+import type { DeviceReport } from "./devices.ts";
 import type { KernelReport } from "./examine.ts";
+import { type Subject, tryInChild, tryLibraries } from "./trial_process.ts";
 
-export const doctorCommand = defineCommand<Record<string, never>>({
+const SUBJECTS = ["native", "cuda", "webgpu"] as const;
+
+export const doctorCommand = defineCommand<{ readonly probe?: Subject | undefined }>({
   details: [
     "Every backend is opened, tested against known answers and timed. The times are kept, so that " +
     "later runs choose by them; run it again after installing libraries.",
     "WARP_BACKEND=NAME or WARP_BACKEND_KERNEL=NAME, such as WARP_BACKEND_BLAKE3=portable, force a " +
     "choice; a forced backend that cannot be used is an error.",
+    "Native libraries and GPU drivers are first tried in a process of their own (--probe), since a " +
+    "broken one may end it. WARP_DEVICE chooses the GPU of create: auto, never, always or a number.",
   ],
   examples: [{ line: "warp doctor", about: "before asking why something is slow" }],
-  parser: object("Options", {}),
-  async run(_, io) {
+  parser: object("Options", {
+    probe: optional(option("--probe", choice(SUBJECTS, { metavar: "WHAT" }), {
+      description:
+        message`Only load native, cuda or webgpu code and report: what warp runs in a process apart.`,
+    })),
+  }),
+  async run({ probe }, io) {
+    if (probe !== undefined) return await printTrial(probe, io);
     const { describeKernels, examineKernels } = await import("./examine.ts");
     const { KERNEL_NAMES } = await import("./registry.ts");
     const machine = machineFacts();
+    await tryLibraries();
     const report = await examineKernels();
-    if (io.options.isJson) printRecords(machine, report, io);
+    const devices = [...await devicesOf("cuda"), ...await devicesOf("webgpu")];
+    if (io.options.isJson) printRecords(machine, report, devices, io);
     else {
       const lines = Object.entries(machine).map(([name, fact]) =>
         `${name.padEnd(8)} ${
           typeof fact === "number" && name === "memory" ? formatBytes(fact) : fact
         }`
       );
-      const text = [...lines, "", ...describeKernels(report).split("\n")];
+      const text = [...lines, "", ...describeKernels(report).split("\n"), ""];
+      text.push(...devices.map(describeDevice), "");
       if (report.cacheFile !== undefined) text.push(`measurements kept in ${report.cacheFile}`);
       // Descriptions quote what libraries say of themselves.
       io.stdout.write(text.map((line) => printableText(line) + "\n").join(""));
@@ -56,6 +75,7 @@ function machineFacts(): Record<string, string | number> {
 function printRecords(
   machine: Record<string, string | number>,
   report: KernelReport,
+  devices: readonly DeviceReport[],
   io: CommandIo,
 ): void {
   io.json({ message_type: "machine", ...machine });
@@ -73,4 +93,41 @@ function printRecords(
       gigabytes_per_second: row.gigabytesPerSecond,
     });
   }
+  for (const { backend, index, name, isPresent, isUsable, reason } of devices) {
+    const state = { present: isPresent, usable: isUsable, reason };
+    io.json({ message_type: "device", backend, index, name, ...state });
+  }
+}
+
+/** In this process: what the parent reads from stdout. */
+async function printTrial(subject: Subject, io: CommandIo): Promise<number> {
+  if (subject === "native") {
+    const { tryBackend } = await import("./probe.ts");
+    const { KERNEL_NAMES } = await import("./registry.ts");
+    for (const kernel of KERNEL_NAMES) {
+      const trial = await tryBackend(kernel, "native");
+      const reason = trial.isUsable ? trial.backend.description : trial.reason;
+      io.stdout.write(JSON.stringify({ kernel, isUsable: trial.isUsable, reason }) + "\n");
+    }
+    return 0;
+  }
+  const { cudaDevices, webGpuDevices } = await import("./devices.ts");
+  const rows = subject === "cuda" ? await cudaDevices() : await webGpuDevices();
+  for (const row of rows) io.stdout.write(JSON.stringify(row) + "\n");
+  return 0;
+}
+
+/** From a process apart. */
+async function devicesOf(backend: "cuda" | "webgpu"): Promise<DeviceReport[]> {
+  const { isAlive, report: text, reason } = await tryInChild(backend);
+  const isTold = isAlive && text !== "";
+  if (isTold) return text.split("\n").map((line) => JSON.parse(line) as DeviceReport);
+  return [{ backend, index: -1, name: "", isPresent: !isAlive, isUsable: false, reason }];
+}
+
+function describeDevice(row: DeviceReport): string {
+  const mark = row.isUsable ? " " : "-";
+  const name = row.name === "" ? "" : ` ${row.name}:`;
+  const index = row.index < 0 ? " " : `${row.index}`;
+  return `${mark} ${row.backend.padEnd(6)} ${index}${name} ${row.reason}`;
 }

@@ -28,6 +28,16 @@ export interface Blake3 {
    * Writes digest i to `out[32 * i ..)`.
    */
   hashMany(base: Bytes, offsets: ArrayLike<number>, out: Bytes, key?: Bytes): void;
+  /**
+   * As `hashMany`, in a thread of its own; the buffers must stay as they are until it is done. Only
+   * where that is possible without a Worker.
+   */
+  hashManyLater?(
+    base: Bytes,
+    offsets: ArrayLike<number>,
+    out: Bytes,
+    key?: Bytes,
+  ): Promise<void>;
   /** Key derivation mode: `context` is a hard-coded, globally unique string. Any output length. */
   deriveKey(context: string, material: Bytes, length?: number): Uint8Array<ArrayBuffer>;
 }

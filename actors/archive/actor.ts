@@ -9,7 +9,10 @@ import type { openArchive as OpenArchive } from "./open_archive.ts";
 import type { ChunkerProtocol } from "../chunker/protocol.ts";
 import type { CipherProtocol } from "../cipher/protocol.ts";
 import { defineActor, type HandlerContext } from "../runtime/define_actor.ts";
-import { CipherPool } from "./cipher_pool.ts";
+import { MerkleHash } from "../base/merkle_hash.ts";
+import type { DeviceProtocol } from "../device/protocol.ts";
+import { CipherPool, ThreadedLeaves } from "./cipher_pool.ts";
+import { DevicePool } from "./device_pool.ts";
 import { FileInput } from "./archive_io.ts";
 import type { ArchiveCommand, ArchiveInit, ArchiveProtocol, Progress } from "./protocol.ts";
 import { withProgress } from "./report_progress.ts";
@@ -23,10 +26,7 @@ const COMMAND_MODULES = {
     ...await import("../base/fs/choose.ts"),
     ...await import("../../kernels/native/files.ts"),
   }),
-  verify: async () => ({
-    ...await import("./verify.ts"),
-    ...await import("./verify_records.ts"),
-  }),
+  verify: () => import("./verify.ts"),
   list: () => import("./list.ts"),
   cat: () => import("./list.ts"),
   diff: () => import("./diff.ts"),
@@ -38,22 +38,37 @@ const openArchive = async (...input: Parameters<typeof OpenArchive>) =>
 interface ArchiveState {
   kernels: KernelSet;
   ciphers: string[];
+  device: ArchiveInit["device"];
 }
 
 export const archive = defineActor<ArchiveProtocol, ArchiveState, ArchiveInit>()({
   name: "archive",
-  init: async ({ ciphers, command }) => {
+  init: async ({ ciphers, command, device }) => {
     const [kernels] = await Promise.all([loadKernels(), COMMAND_MODULES[command]()]);
-    return { kernels, ciphers };
+    return { kernels, ciphers, device };
   },
   streams: {
     async *create(state, request, cx) {
       const { CreateJob } = await COMMAND_MODULES.create();
       const { kernels } = state;
       const chunker = cx.ref<ChunkerProtocol>("chunker");
-      const tools = { kernels, chunker, ciphers: cipherPool(state, cx), signal: cx.signal };
-      const job = new CreateJob(request, tools);
-      return yield* withProgress(job.run(), () => job.progress);
+      const ciphers = cipherPool(state, cx);
+      const device = state.device === "none"
+        ? undefined
+        : new DevicePool(ciphers, cx.ref<DeviceProtocol>("device"));
+      if (state.device === "required") await device?.isReady;
+      const job = new CreateJob(request, {
+        kernels,
+        chunker,
+        ciphers: device ?? ciphers,
+        signal: cx.signal,
+      });
+      const result = yield* withProgress(job.run(), () => job.progress);
+      return {
+        ...result,
+        deviceNotes: device?.notes ?? [],
+        deviceCalls: device?.served ?? 0,
+      };
     },
 
     async *extract(state, request, cx) {
@@ -104,16 +119,19 @@ export const archive = defineActor<ArchiveProtocol, ArchiveState, ArchiveInit>()
     },
 
     async *verify(state, request, cx) {
-      const { verifyStored, openEveryRecord } = await COMMAND_MODULES.verify();
+      const { verifyStored } = await COMMAND_MODULES.verify();
       const { kernels } = state;
       const input = FileInput.open(request.path);
       try {
         const progress: Progress = { phase: "verifying", bytes: 0, files: 0, stored: 0 };
-        const pool = cipherPool(state, cx);
-        const stored = verifyStored(input, kernels, pool, progress, cx.signal);
+        const merkle = new MerkleHash(kernels.blake3);
+        const hasher = merkle.hasThreads ? new ThreadedLeaves(merkle) : cipherPool(state, cx);
+        const stored = verifyStored(input, kernels, hasher, progress, cx.signal);
         const { opening, trailer } = yield* withProgress(stored, () => progress);
         let chunks: number | null = null;
         if (request.isDeep) {
+          const { openEveryRecord } = await import("./verify_records.ts");
+          const pool = cipherPool(state, cx);
           const deep = openEveryRecord(request, kernels, pool, progress, cx.signal);
           chunks = yield* withProgress(deep, () => progress);
         }

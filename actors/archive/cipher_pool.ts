@@ -5,6 +5,7 @@
  * @module
  */
 import { isWarpError, WarpError } from "../base/errors.ts";
+import type { MerkleHash } from "../base/merkle_hash.ts";
 import type { CipherProtocol } from "../cipher/protocol.ts";
 import type { ActorRef } from "../runtime/actor_ref.ts";
 import type { ReplyOf, RequestOf } from "../runtime/protocol.ts";
@@ -61,6 +62,38 @@ export class CipherPool implements Ciphers {
         this.#load[least]! -= WEIGHTS[op];
       }
     }
+  }
+}
+
+/** What computes Merkle leaves of slabs: ciphers, or threads of this Worker. */
+export interface LeafHasher {
+  readonly size: number;
+  call(
+    op: "leaves",
+    request: () => RequestOf<Calls["leaves"]>,
+    signal: AbortSignal,
+  ): Promise<ReplyOf<Calls["leaves"]>>;
+}
+
+/** Hashes in threads of this Worker: spares a command that only hashes the start of ciphers. */
+export class ThreadedLeaves implements LeafHasher {
+  readonly #hash: MerkleHash;
+  readonly size = navigator.hardwareConcurrency;
+
+  /** @param hash one that has threads */
+  constructor(hash: MerkleHash) {
+    this.#hash = hash;
+  }
+
+  async call(
+    _op: "leaves",
+    request: () => RequestOf<Calls["leaves"]>,
+    signal: AbortSignal,
+  ): Promise<Uint8Array> {
+    const { slab, offset, length } = request();
+    const leaves = await this.#hash.leavesLater(new Uint8Array(slab, offset, length));
+    signal.throwIfAborted();
+    return leaves;
   }
 }
 

@@ -80,7 +80,7 @@ async function create(options: CreateOptions, io: CommandIo): Promise<number> {
   if (options.output !== "-") checkOutput(options.output, options.isForce);
   const jobs = options.jobs ?? navigator.hardwareConcurrency;
   const result = await withArchive(
-    { ciphers: jobs, withChunker: true, inThread: false, command: "create" },
+    { ciphers: jobs, withChunker: true, withDevice: true, inThread: false, command: "create" },
     io,
     async () => {
       const request = await createRequest(options, io);
@@ -203,12 +203,16 @@ async function extract(options: ExtractOptions, io: CommandIo): Promise<number> 
 
 async function verify(options: VerifyOptions, io: CommandIo): Promise<number> {
   return await withInput(options.archive, async (path) => {
+    const kernels = await loadKernels();
+    const opening = readOpeningAt(path, kernels);
+    const isDeep = isKeyOffered(options.keys) && opening.header.encrypted;
+    // Where hashing has threads of its own, Workers would only take time to start.
+    const needsWorkers = isDeep || kernels.blake3.hashManyLater === undefined;
+    const ciphers = needsWorkers ? jobsFor(options, path) : 0;
     const result = await withArchive(
-      { ciphers: jobsFor(options, path), withChunker: false, inThread: false, command: "verify" },
+      { ciphers, withChunker: false, inThread: !needsWorkers, command: "verify" },
       io,
       async () => {
-        const opening = readOpeningAt(path, await loadKernels());
-        const isDeep = isKeyOffered(options.keys) && opening.header.encrypted;
         const archiveKey = isDeep ? await findArchiveKey(opening, options.keys, io) : null;
         return { path, archiveKey, basePaths: [...options.bases], isDeep };
       },

@@ -27,6 +27,9 @@ import { ArchiveWriter } from "./writer.ts";
 
 const WALK_DEADLINE_MS = 3_600_000;
 
+/** What the job itself knows of the result. */
+export type StoredResult = Omit<CreateResult, "deviceNotes" | "deviceCalls">;
+
 export interface JobTools {
   kernels: KernelSet;
   chunker: ActorRef<ChunkerProtocol>;
@@ -67,7 +70,7 @@ export class CreateJob {
     return this.#pipeline?.progress;
   }
 
-  async run(): Promise<CreateResult> {
+  async run(): Promise<StoredResult> {
     try {
       return await this.#run();
     } catch (error) {
@@ -76,7 +79,7 @@ export class CreateJob {
     }
   }
 
-  async #run(): Promise<CreateResult> {
+  async #run(): Promise<StoredResult> {
     let prepared = this.#prepare(Infinity);
     const source = this.#openRequest(prepared);
     while (!await this.#openChunker(source)) {
@@ -121,7 +124,7 @@ export class CreateJob {
     }
   }
 
-  async #finish(writer: ArchiveWriter): Promise<CreateResult> {
+  async #finish(writer: ArchiveWriter): Promise<StoredResult> {
     const { signIdentity, archiveId } = this.#request;
     const signer = signIdentity === null
       ? undefined

@@ -113,7 +113,9 @@ export function printCreated(result: CreateResult, output: string, io: CommandIo
     chunks: counts.chunks,
     unique_bytes: counts.stored,
     archive_bytes: totalLength,
+    device_calls: result.deviceCalls,
   });
+  for (const note of result.deviceNotes) io.note(`device: ${note}`, 1);
   io.note(
     `${counts.files} files, ${formatBytes(counts.bytes)} → ${formatBytes(totalLength)}` +
       ` (${formatBytes(counts.stored)} after dedup)`,

@@ -55,6 +55,10 @@ export interface CreateResult {
   totalLength: number;
   counts: RootRecord;
   problems: Problem[];
+  /** What became of the device, if there was one: for people. */
+  deviceNotes: string[];
+  /** Calls that the device did. */
+  deviceCalls: number;
 }
 
 export interface ExtractRequest extends ArchiveAccess {
@@ -126,6 +130,8 @@ export type ArchiveCommand = keyof ArchiveProtocol["streams"];
 export interface ArchiveInit {
   /** Ids of the ciphers it is linked to. */
   ciphers: string[];
+  /** Whether it is linked to a device; "required": to be waited for. */
+  device: "none" | "optional" | "required";
   /** The command to come: its modules are loaded while the other actors start. */
   command: ArchiveCommand;
 }

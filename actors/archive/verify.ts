@@ -12,7 +12,7 @@ import { MerkleHash, NODE_BYTES } from "../base/merkle_hash.ts";
 import { MiB } from "../base/units.ts";
 import { verifySignature } from "../cipher/signature.ts";
 import type { ArchiveInput } from "./archive_io.ts";
-import type { Ciphers } from "./cipher_pool.ts";
+import type { LeafHasher } from "./cipher_pool.ts";
 import type { Progress } from "./protocol.ts";
 import { type Opening, readOpening, readTrailer } from "./reader.ts";
 import { signatureMessage, type Trailer } from "./trailer.ts";
@@ -33,7 +33,7 @@ export interface Verified {
 export async function verifyStored(
   input: ArchiveInput,
   kernels: KernelSet,
-  ciphers: Ciphers,
+  hasher: LeafHasher,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<Verified> {
@@ -46,12 +46,12 @@ export async function verifyStored(
       throw damage("the signature of the archive does not match");
     }
   }
-  await verifyMerkle(input, opening, trailer, kernels, ciphers, progress, signal);
+  await verifyMerkle(input, opening, trailer, kernels, hasher, progress, signal);
   return { opening, trailer };
 }
 
 /**
- * Recomputes the leaves of the body on the ciphers and compares them with the stored level 0, then
+ * Recomputes the leaves of the body and compares them with the stored level 0, then
  * every upper level and the root.
  * @throws {WarpError} E_INTEGRITY
  */
@@ -60,11 +60,11 @@ async function verifyMerkle(
   opening: Opening,
   trailer: Trailer,
   kernels: KernelSet,
-  ciphers: Ciphers,
+  hasher: LeafHasher,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<void> {
-  await verifyLeaves(input, trailer, ciphers, progress, signal);
+  await verifyLeaves(input, trailer, hasher, progress, signal);
   const hash = new MerkleHash(kernels.blake3);
   let level = { offset: trailer.treeOffset, count: trailer.leafCount };
   while (level.count > 1) {
@@ -80,7 +80,7 @@ async function verifyMerkle(
 async function verifyLeaves(
   input: ArchiveInput,
   trailer: Trailer,
-  ciphers: Ciphers,
+  hasher: LeafHasher,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<void> {
@@ -94,7 +94,7 @@ async function verifyLeaves(
       const length = Math.min(SLAB_BYTES, trailer.treeOffset - offset);
       next += length;
       let isFirst = true;
-      const leaves = await ciphers.call("leaves", () => {
+      const leaves = await hasher.call("leaves", () => {
         if (!isFirst) slab = new SharedArrayBuffer(slabBytes);
         isFirst = false;
         if (input.read(new Uint8Array(slab, 0, length), offset) < length) {
@@ -107,7 +107,7 @@ async function verifyLeaves(
       signal.throwIfAborted();
     }
   };
-  const lanes = Math.min(ciphers.size + 1, Math.ceil(progress.bytesTotal / SLAB_BYTES));
+  const lanes = Math.min(hasher.size + 1, Math.ceil(progress.bytesTotal / SLAB_BYTES));
   await Promise.all(Array.from({ length: lanes }, lane));
 }
 

@@ -15,7 +15,7 @@ export const NODE_BYTES = 32;
 /** The three hash functions of the tree. */
 export class MerkleHash {
   readonly #blake3: Blake3;
-  readonly #leafKey: Uint8Array;
+  readonly #leafKey: Uint8Array<ArrayBuffer>;
   readonly #nodeKey: Uint8Array;
   readonly #rootKey: Uint8Array;
 
@@ -29,12 +29,27 @@ export class MerkleHash {
 
   /** Leaves of whole blocks (the last may be short) into `out`, 32 bytes each. */
   leaves(bytes: Bytes, out: Bytes): number {
-    const count = Math.ceil(bytes.length / MERKLE_BLOCK_BYTES);
-    const offsets = new Float64Array(count + 1);
-    for (let i = 0; i < count; i++) offsets[i] = i * MERKLE_BLOCK_BYTES;
-    offsets[count] = bytes.length;
+    const offsets = blockOffsets(bytes.length);
     this.#blake3.hashMany(bytes, offsets, out, this.#leafKey);
-    return count;
+    return offsets.length - 1;
+  }
+
+  /** Key of the leaves: not a secret. */
+  get leafKey(): Uint8Array<ArrayBuffer> {
+    return this.#leafKey;
+  }
+
+  /** Whether {@link leavesLater} works here. */
+  get hasThreads(): boolean {
+    return this.#blake3.hashManyLater !== undefined;
+  }
+
+  /** As {@link leaves}, beside this thread. */
+  async leavesLater(bytes: Bytes): Promise<Uint8Array<ArrayBuffer>> {
+    const offsets = blockOffsets(bytes.length);
+    const out = new Uint8Array((offsets.length - 1) * NODE_BYTES);
+    await this.#blake3.hashManyLater!(bytes, offsets, out, this.#leafKey);
+    return out;
   }
 
   /** The next level of `nodes` (32 * n bytes): pairs hashed, an odd last node unchanged. */
@@ -60,4 +75,12 @@ export class MerkleHash {
     this.#blake3.hash(input, out, this.#rootKey);
     return out;
   }
+}
+
+function blockOffsets(length: number): Float64Array {
+  const count = Math.ceil(length / MERKLE_BLOCK_BYTES);
+  const offsets = new Float64Array(count + 1);
+  for (let i = 0; i < count; i++) offsets[i] = i * MERKLE_BLOCK_BYTES;
+  offsets[count] = length;
+  return offsets;
 }

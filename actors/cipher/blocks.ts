@@ -9,8 +9,8 @@ import { invariant } from "../base/errors.ts";
 import type { HashReply, HashRequest, OpenReply, OpenRequest, SealRequest } from "./protocol.ts";
 import { type ArchiveSecrets, CODEC, type CodecId, KIND, RecordCodec } from "./record.ts";
 
-/** Sample of a chunk whose entropy decides on compression: spec §2. */
-const SAMPLE_BYTES = 4096;
+/** Sample of a chunk whose entropy decides on compression. */
+export const SAMPLE_BYTES = 4096;
 
 /** One per Worker: keeps the codec of the archive in work, and scratch buffers. */
 export class BlockWorker {
@@ -118,7 +118,8 @@ export class BlockWorker {
   }
 }
 
-function idsOf(ids: Bytes, chunks: number[]): Uint8Array {
+/** The ids of `chunks`, one after another. */
+export function idsOf(ids: Bytes, chunks: number[]): Uint8Array {
   const out = new Uint8Array(chunks.length * 32);
   chunks.forEach((chunk, i) => out.set(ids.subarray(chunk * 32, chunk * 32 + 32), i * 32));
   return out;

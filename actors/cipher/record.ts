@@ -56,6 +56,13 @@ export interface RecordHead {
   recordLength: number;
 }
 
+/** What a payload is sealed with. */
+export interface SealInput {
+  key: Uint8Array;
+  nonce: Uint8Array;
+  aad: Uint8Array;
+}
+
 /** Encodes and decodes the records of one archive. Holds scratch buffers: one per Worker. */
 export class RecordCodec {
   readonly #kernels: KernelSet;
@@ -106,16 +113,7 @@ export class RecordCodec {
   ): number {
     const length = payload.length + this.overhead;
     invariant(out.length >= length, "record output too small");
-    this.#setPosition(head.kind, ordinal);
-    const headAt = 32 + 9;
-    const view = this.#aadView;
-    this.#aad[headAt] = head.kind;
-    this.#aad[headAt + 1] = head.codec;
-    view.setUint16(headAt + 2, 0, true);
-    view.setUint32(headAt + 4, head.rawLength, true);
-    view.setUint32(headAt + 8, payload.length, true);
-    view.setUint32(headAt + 12, ordinal >>> 0, true);
-    const headBytes = this.#aad.subarray(headAt);
+    const headBytes = this.#setHead(head, ordinal, payload.length);
     if (this.#keys === undefined) {
       out.set(headBytes, 0);
       const body = out.subarray(HEAD_BYTES, HEAD_BYTES + payload.length);
@@ -126,18 +124,66 @@ export class RecordCodec {
       out.set(this.#digest, HEAD_BYTES + payload.length);
       return length;
     }
-    const nonce = this.#nonce(head.kind, headBytes, payload, digest);
-    const mask = this.#mask(nonce);
-    for (let i = 0; i < HEAD_BYTES; i++) out[NONCE_BYTES + i] = headBytes[i]! ^ mask[i]!;
-    out.set(nonce, 0);
+    const { key, nonce, aad } = this.#seal(head.kind, ordinal, headBytes, payload, digest, out);
     this.#kernels.aead.seal(
-      this.#keys.sealKey(head.kind, Math.floor(ordinal / 65536)),
+      key,
       nonce,
-      this.#aad,
+      aad,
       payload,
       out.subarray(NONCE_BYTES + HEAD_BYTES, length),
     );
     return length;
+  }
+
+  /**
+   * As {@link write}, but for the payload: whoever calls seals it with what is returned (and keeps; the
+   * record's tag comes last). Encrypted archives only.
+   */
+  frame(
+    head: { kind: Kind; codec: CodecId; rawLength: number },
+    ordinal: number,
+    payload: Bytes,
+    out: Bytes,
+    digest?: Bytes,
+  ): SealInput {
+    invariant(this.#keys !== undefined, "a plain archive is not sealed");
+    const headBytes = this.#setHead(head, ordinal, payload.length);
+    const { key, nonce, aad } = this.#seal(head.kind, ordinal, headBytes, payload, digest, out);
+    return { key, nonce: nonce.slice(), aad: aad.slice() };
+  }
+
+  /** Writes nonce and masked head; what is returned is valid until the next call. */
+  #seal(
+    kind: Kind,
+    ordinal: number,
+    headBytes: Bytes,
+    payload: Bytes,
+    digest: Bytes | undefined,
+    out: Bytes,
+  ): SealInput {
+    const nonce = this.#nonce(kind, headBytes, payload, digest);
+    const mask = this.#mask(nonce);
+    for (let i = 0; i < HEAD_BYTES; i++) out[NONCE_BYTES + i] = headBytes[i]! ^ mask[i]!;
+    out.set(nonce, 0);
+    const key = this.#keys!.sealKey(kind, Math.floor(ordinal / 65536));
+    return { key, nonce, aad: this.#aad };
+  }
+
+  #setHead(
+    head: { kind: Kind; codec: CodecId; rawLength: number },
+    ordinal: number,
+    storedLength: number,
+  ): Bytes {
+    this.#setPosition(head.kind, ordinal);
+    const headAt = 32 + 9;
+    const view = this.#aadView;
+    this.#aad[headAt] = head.kind;
+    this.#aad[headAt + 1] = head.codec;
+    view.setUint16(headAt + 2, 0, true);
+    view.setUint32(headAt + 4, head.rawLength, true);
+    view.setUint32(headAt + 8, storedLength, true);
+    view.setUint32(headAt + 12, ordinal >>> 0, true);
+    return this.#aad.subarray(headAt);
   }
 
   /**

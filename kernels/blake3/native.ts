@@ -37,6 +37,27 @@ export class NativeBlake3 implements Blake3 {
     if (count > 0) this.#run(base, this.#offsets.of(offsets), count, out, key);
   }
 
+  async hashManyLater(
+    base: Bytes,
+    offsets: ArrayLike<number>,
+    out: Bytes,
+    key?: Bytes,
+  ): Promise<void> {
+    const count = checkBatch(base, offsets, out, key);
+    if (count === 0) return;
+    const status = await this.#symbols.warp_blake3_later(
+      NO_CONTEXT,
+      key === undefined ? MODE.hash : MODE.keyed,
+      key === undefined ? null : ffiBuffer(key),
+      ffiBuffer(base),
+      new Offsets().of(offsets),
+      BigInt(count),
+      ffiBuffer(out),
+      NO_JOB,
+    );
+    expectOk(status, "warp_blake3");
+  }
+
   deriveKey(context: string, material: Bytes, length = DIGEST_BYTES): Uint8Array<ArrayBuffer> {
     const key = this.#extend(MODE.context, null, utf8(context), DIGEST_BYTES);
     return this.#extend(MODE.derive, key, material, length);

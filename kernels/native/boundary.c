@@ -222,7 +222,7 @@ warp_status boundary_cut(const warp_boundary_params *params, const uint8_t *inpu
 }
 
 struct boundary_arguments {
-  const warp_boundary_params *params;
+  warp_boundary_params params;
   const uint8_t *input;
   uint64_t length;
   uint32_t is_last, capacity;
@@ -231,7 +231,7 @@ struct boundary_arguments {
 
 static warp_status run_boundary(void *arguments, int is_parallel) {
   const struct boundary_arguments *a = arguments;
-  return boundary_cut(a->params, a->input, a->length, a->is_last, is_parallel, a->cuts,
+  return boundary_cut(&a->params, a->input, a->length, a->is_last, is_parallel, a->cuts,
                       a->capacity, a->count);
 }
 
@@ -240,6 +240,7 @@ warp_status warp_boundary(warp_context context, const warp_boundary_params *para
                           uint32_t capacity, uint32_t *count, warp_job *job) {
   if (!boundary_are_valid(params) || count == NULL || length > UINT32_MAX) return WARP_EINVAL;
   if ((cuts == NULL && capacity != 0) || (input == NULL && length != 0)) return WARP_EINVAL;
-  const struct boundary_arguments a = {params, input, length, is_last, capacity, cuts, count};
+  *count = 0;
+  const struct boundary_arguments a = {*params, input, length, is_last, capacity, cuts, count};
   return warp_run(context, run_boundary, &a, sizeof a, job);
 }

@@ -7,7 +7,7 @@
  * @module
  */
 import { WarpError } from "../../actors/base/errors.ts";
-import { builtLibraryUrl } from "./library.ts";
+import { builtLibraryUrl } from "./location.ts";
 
 const COMMON_FLAGS = [
   "-std=c11",

@@ -67,12 +67,8 @@ struct entropy_arguments {
   uint16_t *out;
 };
 
-#define ITEMS_A_SHARE 64u
-
-static void estimate_share(void *argument, uint32_t index) {
+static void estimate_items(void *argument, uint64_t first, uint64_t end) {
   const struct entropy_arguments *a = argument;
-  const uint64_t first = (uint64_t)index * ITEMS_A_SHARE;
-  const uint64_t end = first + ITEMS_A_SHARE < a->n ? first + ITEMS_A_SHARE : a->n;
   for (uint64_t i = first; i < end; i++) {
     uint64_t start = a->offsets[i], length = a->offsets[i + 1] - start;
     if (a->sample != 0 && length > a->sample) {
@@ -85,8 +81,7 @@ static void estimate_share(void *argument, uint32_t index) {
 
 static warp_status run_entropy(void *arguments, int is_parallel) {
   const struct entropy_arguments *a = arguments;
-  warp_for(is_parallel, (uint32_t)((a->n + ITEMS_A_SHARE - 1) / ITEMS_A_SHARE), estimate_share,
-           arguments);
+  warp_for_ranges(is_parallel, a->n, estimate_items, arguments);
   return WARP_OK;
 }
 

@@ -5,7 +5,7 @@
  */
 import type { SmallFiles } from "../../actors/base/fs/backend.ts";
 import { ffiBuffer } from "../system/libraries.ts";
-import { libraryPath } from "./library.ts";
+import { libraryPath } from "./location.ts";
 
 const SYMBOLS = {
   warp_file_take: {

@@ -13,7 +13,7 @@
 #define TAG_BYTES 16u
 
 struct fused_arguments {
-  const warp_fused_params *params;
+  warp_fused_params params;
   const uint8_t *input;
   uint64_t length;
   uint8_t *out;
@@ -49,7 +49,7 @@ static void seal_chunk(const struct groups *groups, uint32_t i) {
   uint8_t *place = place_of(a, i);
   uint8_t nonce[12];
   a->codecs[i] = WARP_CODEC_STORED;
-  if (a->params->codec == WARP_CODEC_LZ4) {
+  if (a->params.codec == WARP_CODEC_LZ4) {
     const uint32_t used = lz4_pack(plaintext, length, place, length - 1);
     if (used != 0) {
       a->codecs[i] = WARP_CODEC_LZ4;
@@ -57,8 +57,8 @@ static void seal_chunk(const struct groups *groups, uint32_t i) {
       length = used;
     }
   }
-  nonce_of(a->params, i, nonce);
-  aead_seal(a->params->seal_key, nonce, NULL, 0, plaintext, length, place);
+  nonce_of(&a->params, i, nonce);
+  aead_seal(a->params.seal_key, nonce, NULL, 0, plaintext, length, place);
   groups->lengths[i] = (uint32_t)length + TAG_BYTES;
 }
 
@@ -66,7 +66,7 @@ static void run_group(void *argument, uint32_t index) {
   const struct groups *groups = argument;
   const struct fused_arguments *a = groups->a;
   const uint32_t first = groups->first[index], end = groups->first[index + 1];
-  blake3_hash_many(a->params->blake3_mode, a->params->id_key, a->input, a->raw_offsets + first,
+  blake3_hash_many(a->params.blake3_mode, a->params.id_key, a->input, a->raw_offsets + first,
                    end - first, a->ids + (uint64_t)32 * first, 0);
   for (uint32_t i = first; i < end; i++) seal_chunk(groups, i);
 }
@@ -106,7 +106,7 @@ static void close_gaps(const struct groups *groups, uint32_t chunks) {
 
 static warp_status run_fused(void *arguments, int is_parallel) {
   const struct fused_arguments *a = arguments;
-  const warp_fused_params *params = a->params;
+  const warp_fused_params *params = &a->params;
   uint32_t chunks = 0;
   /* The second array of offsets is not written before the cuts have been taken out of it. */
   const warp_status status =
@@ -137,7 +137,8 @@ warp_status warp_fused(warp_context context, const warp_fused_params *params, co
       out_offsets == NULL || ids == NULL || codecs == NULL || count == NULL)
     return WARP_EINVAL;
   if (params->codec == WARP_CODEC_LZ4 && lz4_version() == 0) return WARP_ENOTSUP;
-  const struct fused_arguments a = {params, input, length, out, out_capacity,
+  *count = 0;
+  const struct fused_arguments a = {*params, input, length, out, out_capacity,
                                     raw_offsets, out_offsets, ids, codecs, count};
   return warp_run(context, run_fused, &a, sizeof a, job);
 }

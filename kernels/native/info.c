@@ -1,5 +1,6 @@
 /* What this library and this CPU can do. */
 #define _GNU_SOURCE
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -42,21 +43,26 @@ static void describe(char *out, size_t capacity) {
   add_library(out, capacity, "liblz4", lz4_version());
 }
 
-warp_status warp_probe(uint32_t index, warp_info *info) {
-  if (info == NULL || info->size < sizeof *info) return WARP_EINVAL;
+/* Callers compiled with another header have a shorter or longer struct. */
+static void give(const warp_info *info, warp_info *to) {
+  const uint32_t size = to->size;
+  memcpy(to, info, size < sizeof *info ? size : sizeof *info);
+  to->size = size;
+}
+
+warp_status warp_probe(uint32_t index, warp_info *to) {
+  if (to == NULL || to->size < offsetof(warp_info, name)) return WARP_EINVAL;
   if (index != 0) return WARP_ENODEV;
-  const uint32_t size = info->size;
-  memset(info, 0, sizeof *info);
-  info->size = size;
-  info->backend = WARP_BACKEND_CPU;
-  info->capabilities = WARP_CAP_BOUNDARY | WARP_CAP_BLAKE3 | WARP_CAP_AEAD | WARP_CAP_ENTROPY |
-                       WARP_CAP_FUSED | WARP_CAP_SCHEDULER;
-  if (lz4_version() != 0) info->capabilities |= WARP_CAP_LZ4;
-  if (zstd_version() != 0) info->capabilities |= WARP_CAP_ZSTD;
-  info->units = warp_pool_width();
-  info->memory_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-  info->batch_bytes_max = UINT32_MAX;
-  cpu_name(info->name, sizeof info->name);
-  describe(info->detail, sizeof info->detail);
+  warp_info info = {.backend = WARP_BACKEND_CPU,
+                    .capabilities = WARP_CAP_BOUNDARY | WARP_CAP_BLAKE3 | WARP_CAP_AEAD |
+                                    WARP_CAP_ENTROPY | WARP_CAP_FUSED | WARP_CAP_SCHEDULER};
+  if (lz4_version() != 0) info.capabilities |= WARP_CAP_LZ4;
+  if (zstd_version() != 0) info.capabilities |= WARP_CAP_ZSTD;
+  info.units = warp_pool_width();
+  info.memory_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+  info.batch_bytes_max = UINT32_MAX;
+  cpu_name(info.name, sizeof info.name);
+  describe(info.detail, sizeof info.detail);
+  give(&info, to);
   return WARP_OK;
 }

@@ -7,6 +7,8 @@
  * @module
  */
 import { WarpError } from "../../actors/base/errors.ts";
+import { refusal } from "../trial_cache.ts";
+import { libraryPath } from "./location.ts";
 
 /** WARP_ABI_MAJOR of warp_kernels.h. */
 export const ABI_MAJOR = 2;
@@ -38,6 +40,13 @@ export const NATIVE_SYMBOLS = {
   warp_blake3: {
     parameters: ["u64", "u32", "buffer", ...BATCH, "buffer", "pointer"],
     result: "i32",
+  },
+  /** The same function, called in a thread of the runtime's. */
+  warp_blake3_later: {
+    name: "warp_blake3",
+    parameters: ["u64", "u32", "buffer", ...BATCH, "buffer", "pointer"],
+    result: "i32",
+    nonblocking: true,
   },
   warp_blake3_xof: {
     parameters: ["u32", "buffer", "buffer", "u64", "buffer", "u64"],
@@ -120,22 +129,6 @@ export interface NativeLibrary {
   description: string;
 }
 
-/** File name of the library on this system. */
-export function libraryFileName(): string {
-  if (Deno.build.os === "windows") return "warp_kernels.dll";
-  return Deno.build.os === "darwin" ? "libwarp_kernels.dylib" : "libwarp_kernels.so";
-}
-
-/** Where `deno task build:native` puts it. */
-export function builtLibraryUrl(): URL {
-  return new URL(`../../dist/native/${libraryFileName()}`, import.meta.url);
-}
-
-/** The library that would be opened: for callers that need functions of their own from it. */
-export function libraryPath(): string | URL {
-  return explicitPath() ?? builtLibraryUrl();
-}
-
 let opened: NativeLibrary | undefined;
 
 /**
@@ -144,7 +137,11 @@ let opened: NativeLibrary | undefined;
  * @throws {WarpError} E_BACKEND_UNAVAILABLE when there is none, or it has another interface.
  */
 export function openNativeLibrary(): NativeLibrary {
-  return opened ??= openAt(libraryPath());
+  if (opened !== undefined) return opened;
+  const path = libraryPath();
+  const reason = refusal("native", path);
+  if (reason !== undefined) throw new WarpError("E_BACKEND_UNAVAILABLE", reason);
+  return opened = openAt(path);
 }
 
 /** Opens the library at `path`, whatever was opened before. */
@@ -177,17 +174,6 @@ function detailOf(symbols: NativeSymbols): string {
   if (symbols.warp_probe(0, info) !== 0) return "unknown";
   const detail = info.subarray(DETAIL_OFFSET);
   return new TextDecoder().decode(detail.subarray(0, detail.indexOf(0)));
-}
-
-/** Where the library is, unless it was built in this tree. */
-function explicitPath(): string | undefined {
-  try {
-    const path = Deno.env.get("WARP_NATIVE_LIB");
-    return path === "" ? undefined : path;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) return undefined;
-    throw error;
-  }
 }
 
 function unavailable(path: string | URL, error: unknown): WarpError {

@@ -1,12 +1,15 @@
 #define _GNU_SOURCE
 #include "pool.h"
 
-#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <unistd.h>
 
-#define THREADS_MAX 256
+#define THREADS_MAX 256u
+/* Kernels keep up to 100 KiB there. */
+#define STACK_BYTES ((size_t)1 << 20)
 
 /* One call of warp_parallel_for. Lives on the caller's stack: `helpers` says who still looks at it. */
 struct loop {
@@ -14,7 +17,7 @@ struct loop {
   void *argument;
   uint32_t count;
   atomic_uint next;
-  uint32_t helpers; /* under the lock */
+  uint32_t helpers, helpers_most; /* under the lock */
   struct loop *link;
 };
 
@@ -23,27 +26,49 @@ static pthread_cond_t work = PTHREAD_COND_INITIALIZER;
 static pthread_cond_t done = PTHREAD_COND_INITIALIZER;
 static struct loop *first_loop;
 static uint32_t threads_started;
-static atomic_uint width_limit;
+static _Thread_local uint32_t own_width;
 static _Thread_local int is_inside;
 
+/* A container may be given fewer than the machine has. */
 static uint32_t hardware_threads(void) {
+#if defined(__linux__)
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
+    return (uint32_t)CPU_COUNT(&set) < THREADS_MAX ? (uint32_t)CPU_COUNT(&set) : THREADS_MAX;
+#endif
   const long count = sysconf(_SC_NPROCESSORS_ONLN);
-  return count < 1 ? 1 : count > THREADS_MAX ? THREADS_MAX : (uint32_t)count;
+  return count < 1 ? 1 : count < (long)THREADS_MAX ? (uint32_t)count : THREADS_MAX;
 }
 
 uint32_t warp_pool_width(void) {
   static atomic_uint known;
+  if (own_width != 0) return own_width;
   uint32_t hardware = atomic_load_explicit(&known, memory_order_relaxed);
   if (hardware == 0) {
     hardware = hardware_threads();
     atomic_store_explicit(&known, hardware, memory_order_relaxed);
   }
-  const uint32_t limit = atomic_load_explicit(&width_limit, memory_order_relaxed);
-  return limit == 0 || limit > hardware ? hardware : limit;
+  return hardware;
 }
 
-void warp_pool_limit(uint32_t width) {
-  atomic_store_explicit(&width_limit, width, memory_order_relaxed);
+uint32_t warp_pool_use(uint32_t width) {
+  const uint32_t before = own_width;
+  own_width = width < THREADS_MAX ? width : THREADS_MAX;
+  return before;
+}
+
+int warp_thread_start(pthread_t *thread, void *(*body)(void *), void *argument) {
+  pthread_attr_t attributes;
+  sigset_t all, before;
+  int error = pthread_attr_init(&attributes);
+  if (error != 0) return error;
+  pthread_attr_setstacksize(&attributes, STACK_BYTES);
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  error = pthread_create(thread, &attributes, body, argument);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  pthread_attr_destroy(&attributes);
+  return error;
 }
 
 static void take_part(struct loop *loop) {
@@ -56,8 +81,9 @@ static void take_part(struct loop *loop) {
   is_inside = 0;
 }
 
-static int has_work(const struct loop *loop) {
-  return atomic_load_explicit(&loop->next, memory_order_relaxed) < loop->count;
+static int wants_help(const struct loop *loop) {
+  return loop->helpers < loop->helpers_most &&
+         atomic_load_explicit(&loop->next, memory_order_relaxed) < loop->count;
 }
 
 static void *serve(void *unused) {
@@ -65,7 +91,7 @@ static void *serve(void *unused) {
   pthread_mutex_lock(&lock);
   for (;;) {
     struct loop *loop = first_loop;
-    while (loop != NULL && !has_work(loop)) loop = loop->link;
+    while (loop != NULL && !wants_help(loop)) loop = loop->link;
     if (loop == NULL) {
       pthread_cond_wait(&work, &lock);
       continue;
@@ -81,32 +107,22 @@ static void *serve(void *unused) {
 
 /* Under the lock. A thread that cannot be had is done without. */
 static void start_threads(uint32_t wanted) {
-  while (threads_started < wanted) {
-    pthread_attr_t attributes;
-    pthread_t thread;
-    if (pthread_attr_init(&attributes) != 0) return;
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, 1 << 20);
-    const int failed = pthread_create(&thread, &attributes, serve, NULL);
-    pthread_attr_destroy(&attributes);
-    if (failed) return;
-    threads_started++;
+  pthread_t thread;
+  for (; threads_started < wanted; threads_started++) {
+    if (warp_thread_start(&thread, serve, NULL) != 0) return;
+    pthread_detach(thread);
   }
-}
-
-static void run_alone(uint32_t count, void (*body)(void *, uint32_t), void *argument) {
-  for (uint32_t i = 0; i < count; i++) body(argument, i);
 }
 
 void warp_parallel_for(uint32_t count, void (*body)(void *argument, uint32_t index),
                        void *argument) {
   const uint32_t width = warp_pool_width();
   if (count < 2 || width < 2 || is_inside) {
-    run_alone(count, body, argument);
+    for (uint32_t i = 0; i < count; i++) body(argument, i);
     return;
   }
-  struct loop loop = {body, argument, count, 0, 0, NULL};
   const uint32_t wanted = (count < width ? count : width) - 1;
+  struct loop loop = {body, argument, count, 0, 0, wanted, NULL};
   pthread_mutex_lock(&lock);
   start_threads(wanted);
   loop.link = first_loop;
