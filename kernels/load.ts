@@ -12,6 +12,7 @@ import type { Backend, BackendName, KernelName, Kernels, KernelSet } from "./ker
 import { type Trial, tryBackend } from "./probe.ts";
 import { backendsOf, KERNEL_NAMES } from "./registry.ts";
 import { type Environment, type Force, forced, type Measurements, rank } from "./select.ts";
+import { tryLibraries } from "./trial_process.ts";
 
 export interface LoadOptions {
   /** Backends that must be used; what cannot be had is an error. */
@@ -39,6 +40,7 @@ export function loadKernels(options?: LoadOptions): Promise<KernelSet> {
 }
 
 async function load(options: LoadOptions): Promise<KernelSet> {
+  if (!isWorker()) await tryLibraries();
   const environment = options.environment ?? readEnvironment();
   const must = forced(backendsOf, options.force, environment);
   const measured = readMeasurements(cachePath(environment));
@@ -52,6 +54,11 @@ async function load(options: LoadOptions): Promise<KernelSet> {
     descriptions[kernel] = backend.description;
   }
   return { ...kernels as Kernels, chosen, descriptions } as KernelSet;
+}
+
+/** Workers start after the main thread has tried the libraries. */
+function isWorker(): boolean {
+  return "WorkerGlobalScope" in globalThis;
 }
 
 async function choose<K extends KernelName>(

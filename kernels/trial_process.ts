@@ -51,12 +51,20 @@ export async function tryInChild(subject: Subject): Promise<ChildOutcome> {
   }
 }
 
+let tried: Promise<void> | undefined;
+
 /**
- * Tries the libraries that this machine has and that were not tried before as they are now. Call it
- * once, before Workers load them.
+ * Tries the libraries that this machine has and that were not tried before as they are now. For the main
+ * thread, before anything is loaded; once a process.
  */
-export async function tryLibraries(): Promise<void> {
-  if (isTrial()) return;
+export function tryLibraries(): Promise<void> {
+  return tried ??= tryOnce();
+}
+
+async function tryOnce(): Promise<void> {
+  // Only the program can start itself again; tests and users of the modules load at their own risk.
+  const isProgram = Deno.build.standalone || Deno.mainModule.endsWith("/cli.ts");
+  if (!isProgram || isTrial()) return;
   const wanted: [Subject, string | URL][] = [["native", libraryPath()]];
   if (hasCudaLibrary()) wanted.push(["cuda", explicitCudaLibrary() ?? builtCudaLibraryUrl()]);
   const path = trialsPath();

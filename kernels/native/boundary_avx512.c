@@ -1,83 +1,85 @@
-/* The boundary scan for AVX-512 (F and BW): 16 lanes, 64 bytes per step.
+/* The boundary scan for AVX-512 (F, BW and DQ): four parts, 64 positions per step.
  *
  * With WARP_EMULATE_AVX512 the same steps are compiled for AVX2, so that they can be tested on a
  * machine without AVX-512. */
 #if defined(__x86_64__)
 #include <immintrin.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
-#define LANES 16
+#define PARTS 4
 #define FIND boundary_find_avx512
-typedef uint32_t words __attribute__((vector_size(64)));
 typedef uint8_t bytes __attribute__((vector_size(64)));
 typedef uint16_t pairs __attribute__((vector_size(64)));
 #define OPERATION static inline __attribute__((always_inline))
-#define PICK __builtin_shufflevector
 
-/* `count` lanes of `before` and then those of `now`. */
-OPERATION words shift_in(words now, words before, const int count) {
+/* Defines name(x, y) by an intrinsic, which works within 128 bits, and its arguments. */
+#if defined(WARP_EMULATE_AVX512)
+#define BY_INTRINSIC(name, intrinsic, ...)                                          \
+  OPERATION __m256i name##_half(__m256i x, __m256i y) {                             \
+    return _mm256_##intrinsic(__VA_ARGS__);                                         \
+  }                                                                                 \
+  OPERATION bytes name(bytes x, bytes y) {                                          \
+    const __m256i *a = (const __m256i *)&x, *b = (const __m256i *)&y;               \
+    const __m256i both[2] = {name##_half(a[0], b[0]), name##_half(a[1], b[1])};     \
+    bytes out;                                                                      \
+    memcpy(&out, both, sizeof out);                                                 \
+    return out;                                                                     \
+  }
+#else
+#define BY_INTRINSIC(name, intrinsic, ...)               \
+  OPERATION bytes name(bytes a, bytes b) {               \
+    const __m512i x = (__m512i)a, y = (__m512i)b;        \
+    return (bytes)_mm512_##intrinsic(__VA_ARGS__);       \
+  }
+#endif
+
+BY_INTRINSIC(look_up, shuffle_epi8, x, y)
+BY_INTRINSIC(shift_in_2, alignr_epi8, x, y, 14)
+BY_INTRINSIC(shift_in_4, alignr_epi8, x, y, 12)
+BY_INTRINSIC(shift_in_8, alignr_epi8, x, y, 8)
+BY_INTRINSIC(interleave_low, unpacklo_epi8, x, y)
+BY_INTRINSIC(interleave_high, unpackhi_epi8, x, y)
+BY_INTRINSIC(pack, packs_epi16, x, y)
+
+/* 16 bytes from each of PARTS stretches. */
+OPERATION bytes load_parts(const uint8_t *from, size_t stretch) {
+#if defined(WARP_EMULATE_AVX512)
+  bytes out;
+  for (size_t i = 0; i < PARTS; i++) memcpy((uint8_t *)&out + 16 * i, from + stretch * i, 16);
+  return out;
+#else
+  const __m128i *part[PARTS];
+  for (size_t i = 0; i < PARTS; i++) part[i] = (const __m128i *)(from + stretch * i);
+  __m512i out = _mm512_castsi128_si512(_mm_loadu_si128(part[0]));
+  out = _mm512_inserti64x2(out, _mm_loadu_si128(part[1]), 1);
+  out = _mm512_inserti64x2(out, _mm_loadu_si128(part[2]), 2);
+  return (bytes)_mm512_inserti64x2(out, _mm_loadu_si128(part[3]), 3);
+#endif
+}
+
+/* In each part, the last `count` bytes of `before` and then those of `now`. */
+OPERATION bytes shift_in(bytes now, bytes before, const int count) {
   switch (count) {
-    case 1: return PICK(before, now, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
-    case 2: return PICK(before, now, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29);
-    case 4: return PICK(before, now, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27);
-    default: return PICK(before, now, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23);
+    case 2: return shift_in_2(now, before);
+    case 4: return shift_in_4(now, before);
+    default: return shift_in_8(now, before);
   }
 }
 
-OPERATION words rotate(words x, const int count) { return x << count | x >> (32 - count); }
-
-OPERATION bytes look_up(bytes table, bytes index) {
+/* One bit per lane of all ones; packing with saturation gives a byte of ones for no other. */
+OPERATION void store_hits(bytes a, bytes b, uint16_t *hits, size_t stride) {
+  const bytes packed = pack(a, b);
 #if defined(WARP_EMULATE_AVX512)
-  const __m256i *t = (const __m256i *)&table, *i = (const __m256i *)&index;
-  __m256i out[2] = {_mm256_shuffle_epi8(t[0], i[0]), _mm256_shuffle_epi8(t[1], i[1])};
-  return *(bytes *)out;
+  const __m256i *half = (const __m256i *)&packed, ones = _mm256_set1_epi8(-1);
+  const uint32_t low = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(half[0], ones));
+  const uint32_t high = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(half[1], ones));
+  const uint64_t bits = (uint64_t)high << 32 | low;
 #else
-  return (bytes)_mm512_shuffle_epi8((__m512i)table, (__m512i)index);
+  const uint64_t bits = _mm512_cmpeq_epi8_mask((__m512i)packed, _mm512_set1_epi8(-1));
 #endif
-}
-
-/* Orders groups of 4 bytes so that gather(), which works within 128 bits, gives them back in order. */
-OPERATION bytes spread(bytes x) {
-  const words w = (words)x;
-  return (bytes)PICK(w, w, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-}
-
-/* Interleaves the low, or high, halves of each 128 bits. */
-#define LOW8(a, b)                                                                                \
-  PICK(a, b, 0, 64, 1, 65, 2, 66, 3, 67, 4, 68, 5, 69, 6, 70, 7, 71, 16, 80, 17, 81, 18, 82, 19,  \
-       83, 20, 84, 21, 85, 22, 86, 23, 87, 32, 96, 33, 97, 34, 98, 35, 99, 36, 100, 37, 101, 38,  \
-       102, 39, 103, 48, 112, 49, 113, 50, 114, 51, 115, 52, 116, 53, 117, 54, 118, 55, 119)
-#define HIGH8(a, b)                                                                               \
-  PICK(a, b, 8, 72, 9, 73, 10, 74, 11, 75, 12, 76, 13, 77, 14, 78, 15, 79, 24, 88, 25, 89, 26,    \
-       90, 27, 91, 28, 92, 29, 93, 30, 94, 31, 95, 40, 104, 41, 105, 42, 106, 43, 107, 44, 108,   \
-       45, 109, 46, 110, 47, 111, 56, 120, 57, 121, 58, 122, 59, 123, 60, 124, 61, 125, 62, 126,  \
-       63, 127)
-#define LOW16(a, b)                                                                               \
-  PICK(a, b, 0, 32, 1, 33, 2, 34, 3, 35, 8, 40, 9, 41, 10, 42, 11, 43, 16, 48, 17, 49, 18, 50,    \
-       19, 51, 24, 56, 25, 57, 26, 58, 27, 59)
-#define HIGH16(a, b)                                                                              \
-  PICK(a, b, 4, 36, 5, 37, 6, 38, 7, 39, 12, 44, 13, 45, 14, 46, 15, 47, 20, 52, 21, 53, 22, 54,  \
-       23, 55, 28, 60, 29, 61, 30, 62, 31, 63)
-
-/* Words from their four byte planes; sums[q] holds positions 16q to 16q + 15. */
-OPERATION void gather(const bytes plane[4], words sums[4]) {
-  const pairs a = (pairs)LOW8(plane[0], plane[1]), b = (pairs)HIGH8(plane[0], plane[1]);
-  const pairs c = (pairs)LOW8(plane[2], plane[3]), d = (pairs)HIGH8(plane[2], plane[3]);
-  sums[0] = (words)LOW16(a, c);
-  sums[1] = (words)HIGH16(a, c);
-  sums[2] = (words)LOW16(b, d);
-  sums[3] = (words)HIGH16(b, d);
-}
-
-/* One bit per lane where all bits of the mask are set. */
-OPERATION uint32_t matches(words hash, words mask) {
-#if defined(WARP_EMULATE_AVX512)
-  const words equal = (words)((hash & mask) == mask);
-  const __m256 *half = (const __m256 *)&equal;
-  return (uint32_t)_mm256_movemask_ps(half[0]) | (uint32_t)_mm256_movemask_ps(half[1]) << 8;
-#else
-  return _mm512_cmpeq_epi32_mask((__m512i)(hash & mask), (__m512i)mask);
-#endif
+  for (size_t i = 0; i < PARTS; i++) hits[stride * i] = (uint16_t)(bits >> (16 * i));
 }
 
 #include "boundary_lanes.h"

@@ -26,16 +26,23 @@ static int best_isa(void) {
 #endif
 }
 
-int warp_isa(void) {
+static int known_isa(void) {
   static atomic_int best = -1;
   int known = atomic_load_explicit(&best, memory_order_relaxed);
   if (known < 0) {
     known = best_isa();
     atomic_store_explicit(&best, known, memory_order_relaxed);
   }
-  int limit = atomic_load_explicit(&limit_isa, memory_order_relaxed);
+  return known;
+}
+
+int warp_isa(void) {
+  const int known = known_isa();
+  const int limit = atomic_load_explicit(&limit_isa, memory_order_relaxed);
   return known < limit ? known : limit;
 }
+
+int warp_isa_is_limited(void) { return warp_isa() < known_isa(); }
 
 uint32_t warp_abi_version(void) { return WARP_ABI_MAJOR << 16 | WARP_ABI_MINOR; }
 

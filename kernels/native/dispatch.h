@@ -8,4 +8,7 @@ enum { WARP_ISA_SCALAR = 0, WARP_ISA_VECTOR128 = 1, WARP_ISA_AVX2 = 2, WARP_ISA_
 
 int warp_isa(void);
 
+/* Whether warp_isa_limit keeps the best one from being used. */
+int warp_isa_is_limited(void);
+
 #endif

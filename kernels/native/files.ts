@@ -5,6 +5,7 @@
  */
 import type { SmallFiles } from "../../actors/base/fs/backend.ts";
 import { ffiBuffer } from "../system/libraries.ts";
+import { refusal } from "../trial_cache.ts";
 import { libraryPath } from "./location.ts";
 
 const SYMBOLS = {
@@ -34,6 +35,7 @@ export function openSmallFiles(): SmallFiles | undefined {
   if (Deno.build.os !== "linux") return undefined;
   try {
     const path = libraryPath();
+    if (refusal("native", path) !== undefined) return undefined;
     const { symbols } = Deno.dlopen(path, SYMBOLS);
     return { take: taker(symbols), put: putter(symbols) };
   } catch {

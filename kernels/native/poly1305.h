@@ -9,9 +9,9 @@ struct poly1305 {
   uint64_t r[3], s[2]; /* clamped r in limbs of 44, 44 and 42 bits; 20 times r[1], r[2] */
   uint64_t h[3];
   uint64_t pad[2];
-  /* r^1 to r^powers in limbs of 26 bits: power k at power[k - 1]. */
+  /* r^1 to r^powers in limbs of 26 bits: power k at power[k - 1]; and r^(2 * powers). */
   uint32_t powers;
-  uint32_t power[POLY1305_LANES_MAX][5];
+  uint32_t power[POLY1305_LANES_MAX][5], power_twice[5];
 };
 
 /* Adds `groups` times LANES blocks of 16 bytes to `h`, in limbs of 26 bits; needs LANES powers. */

@@ -52,10 +52,10 @@ OPERATION void carry(lanes d[5]) {
   d[3] &= MASK26;
 }
 
-OPERATION void spread_power(const struct poly1305 *poly, int power, lanes r[5], lanes s[5]) {
+OPERATION void spread_power(const uint32_t power[5], lanes r[5], lanes s[5]) {
   for (int i = 0; i < 5; i++) {
-    r[i] = all(poly->power[power - 1][i]);
-    s[i] = r[i] * 5;
+    r[i] = all(power[i]);
+    s[i] = r[i] + (r[i] << 2);
   }
 }
 
@@ -66,7 +66,7 @@ OPERATION void add_up(const struct poly1305 *poly, const lanes sum[5], uint32_t 
   for (int i = 0; i < 5; i++) {
     for (int lane = 0; lane < LANES; lane++)
       r[i][lane] = poly->power[LANES - 1 - order[lane]][i];
-    s[i] = r[i] * 5;
+    s[i] = r[i] + (r[i] << 2);
   }
   multiply(sum, r, s, d);
   carry(d);
@@ -86,21 +86,46 @@ OPERATION void add_up(const struct poly1305 *poly, const lanes sum[5], uint32_t 
   for (int i = 0; i < 5; i++) h[i] = (uint32_t)total[i];
 }
 
-void RUN(const struct poly1305 *poly, uint32_t h[5], const uint8_t *input, uint64_t groups) {
-  if (groups == 0) return;
-  lanes sum[5], r[5], s[5];
-  spread_power(poly, LANES, r, s);
-  load_limbs(input, sum);
-  /* Lane 0 has the first block, whatever the order. */
-  for (int i = 0; i < 5; i++) sum[i][0] += h[i];
-  while (--groups > 0) {
-    lanes d[5], m[5];
-    input += 16 * LANES;
-    multiply(sum, r, s, d);
-    load_limbs(input, m);
-    for (int i = 0; i < 5; i++) d[i] += m[i];
+/* Two groups a step: (sum * r^LANES + first) * r^LANES + second, of which only the product of the sum has
+ * to wait for the step before. */
+OPERATION void add_pairs(const struct poly1305 *poly, lanes sum[5], const uint8_t *input,
+                         uint64_t pairs) {
+  lanes r[5], s[5], r2[5], s2[5];
+  spread_power(poly->power[LANES - 1], r, s);
+  spread_power(poly->power_twice, r2, s2);
+  for (; pairs > 0; pairs--, input += 32 * LANES) {
+    lanes d[5], e[5], first[5], second[5];
+    load_limbs(input, first);
+    load_limbs(input + 16 * LANES, second);
+    multiply(first, r, s, e);
+    multiply(sum, r2, s2, d);
+    for (int i = 0; i < 5; i++) d[i] += e[i] + second[i];
     carry(d);
     memcpy(sum, d, sizeof d);
   }
+}
+
+OPERATION void add_group(const struct poly1305 *poly, lanes sum[5], const uint8_t *input) {
+  lanes r[5], s[5], d[5], m[5];
+  spread_power(poly->power[LANES - 1], r, s);
+  load_limbs(input, m);
+  multiply(sum, r, s, d);
+  for (int i = 0; i < 5; i++) d[i] += m[i];
+  carry(d);
+  memcpy(sum, d, sizeof d);
+}
+
+void RUN(const struct poly1305 *poly, uint32_t h[5], const uint8_t *input, uint64_t groups) {
+  if (groups == 0) return;
+  lanes sum[5];
+  load_limbs(input, sum);
+  /* Lane 0 has the first block, whatever the order. */
+  for (int i = 0; i < 5; i++) sum[i][0] += h[i];
+  input += 16 * LANES;
+  if (groups % 2 == 0) {
+    add_group(poly, sum, input);
+    input += 16 * LANES;
+  }
+  add_pairs(poly, sum, input, (groups - 1) / 2);
   add_up(poly, sum, h);
 }

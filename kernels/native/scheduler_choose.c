@@ -253,7 +253,7 @@ void scheduler_best(const struct scheduler *s, uint32_t slot, uint16_t *out) {
   for (uint32_t i = 0; i < CANDIDATES; i++) {
     const uint32_t word = s->words[candidates[i]];
     uint32_t key = word >> 13 << 12 | candidates[i];
-    if (word == WORD_NONE || key == best[0] || key == best[1] || key == best[2]) continue;
+    if (word == WORD_NONE || key == best[0] || key == best[1]) continue;
     for (uint32_t j = 0; j < 3; j++) {
       if (key >= best[j]) continue;
       const uint32_t pushed = best[j];
