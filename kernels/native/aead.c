@@ -1,23 +1,22 @@
 /* Which engine seals and opens: libcrypto's assembly where it is installed and worth its fixed cost. */
 #include "aead.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 #include "aead_engines.h"
 #include "dispatch.h"
 
 /* Below this, setting up an EVP context costs more than its code saves. */
-#define LIBCRYPTO_BYTES_LEAST 1024
+#define LIBCRYPTO_BYTES_LEAST 4096
 
-static atomic_int is_own_only;
-
-void aead_use(int engine) { atomic_store_explicit(&is_own_only, engine, memory_order_relaxed); }
-
-/* A limited instruction set is meant for our own code. */
+/* A limited instruction set is meant for our own code; so is WARP_OWN_AEAD, for tests. */
 static int wants_libcrypto(uint64_t length) {
-  return length >= LIBCRYPTO_BYTES_LEAST &&
-         atomic_load_explicit(&is_own_only, memory_order_relaxed) == 0 && libcrypto_name() != NULL;
+#if defined(WARP_OWN_AEAD)
+  (void)length;
+  return 0;
+#else
+  return length >= LIBCRYPTO_BYTES_LEAST && !warp_isa_is_limited() && libcrypto_name() != NULL;
+#endif
 }
 
 const char *aead_engine(void) {

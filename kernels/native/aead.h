@@ -15,7 +15,4 @@ int aead_open(const uint8_t key[32], const uint8_t nonce[12], const uint8_t *aad
 /* "libcrypto 3.0.x", or the instruction set of our own code. */
 const char *aead_engine(void);
 
-/* 0: the best; 1: our own code only. For tests. */
-void aead_use(int engine);
-
 #endif

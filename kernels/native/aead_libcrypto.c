@@ -66,6 +66,17 @@ static void name_it(void) {
   snprintf(name, sizeof name, "libcrypto %.*s", (int)strcspn(digits, " "), digits);
 }
 
+/* A context keeps its key until it gets another one. */
+static void forget_seal_key(void *context) {
+  static const uint8_t zero[32];
+  (void)evp.start_seal(context, NULL, NULL, zero, NULL);
+}
+
+static void forget_open_key(void *context) {
+  static const uint8_t zero[32];
+  (void)evp.start_open(context, NULL, NULL, zero, NULL);
+}
+
 static struct contexts *contexts_of_thread(void) {
   struct contexts *contexts = pthread_getspecific(contexts_key);
   if (contexts != NULL) return contexts;
@@ -113,11 +124,14 @@ int libcrypto_seal(const uint8_t key[32], const uint8_t nonce[12], const uint8_t
   if (contexts == NULL) return 0;
   void *context = contexts->seal;
   int count;
-  return evp.start_seal(context, NULL, NULL, key, nonce) == 1 &&
-         (aad_length == 0 || evp.seal(context, NULL, &count, aad, (int)aad_length) == 1) &&
-         (length == 0 || evp.seal(context, out, &count, plaintext, (int)length) == 1) &&
-         evp.end_seal(context, out + length, &count) == 1 &&
-         evp.control(context, GET_TAG, 16, out + length) == 1;
+  const int is_done =
+      evp.start_seal(context, NULL, NULL, key, nonce) == 1 &&
+      (aad_length == 0 || evp.seal(context, NULL, &count, aad, (int)aad_length) == 1) &&
+      (length == 0 || evp.seal(context, out, &count, plaintext, (int)length) == 1) &&
+      evp.end_seal(context, out + length, &count) == 1 &&
+      evp.control(context, GET_TAG, 16, out + length) == 1;
+  forget_seal_key(context);
+  return is_done;
 }
 
 int libcrypto_open(const uint8_t key[32], const uint8_t nonce[12], const uint8_t *aad,
@@ -135,7 +149,7 @@ int libcrypto_open(const uint8_t key[32], const uint8_t nonce[12], const uint8_t
                       (aad_length == 0 ||
                        evp.open(context, NULL, &count, aad, (int)aad_length) == 1) &&
                       (length == 0 || evp.open(context, out, &count, sealed, (int)length) == 1);
-  if (!is_read) return 0;
-  *status = evp.end_open(context, rest, &count) == 1 ? 0 : 1;
-  return 1;
+  if (is_read) *status = evp.end_open(context, rest, &count) == 1 ? 0 : 1;
+  forget_open_key(context);
+  return is_read;
 }
