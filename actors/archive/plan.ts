@@ -61,15 +61,11 @@ export interface PlanInput {
 export function planBatch(input: PlanInput, known: ChunkMap): BatchPlan {
   const { cuts, ids, nextChunk } = input;
   const refs: (ChunkRef | undefined)[] = new Array(cuts.length);
-  const sameAs = new Map<string, number>();
+  const first = new FirstSeen(ids, cuts.length);
   const groups = new Map<string, { choice: CodecChoice; chunks: number[] }>();
   for (let i = 0; i < cuts.length; i++) {
-    const id = ids.subarray(32 * i, 32 * i + 32);
-    refs[i] = known.get(id);
-    if (refs[i] !== undefined) continue;
-    const key = String.fromCharCode(...id);
-    if (sameAs.has(key)) continue;
-    sameAs.set(key, i);
+    refs[i] = known.get(ids.subarray(32 * i, 32 * i + 32));
+    if (refs[i] !== undefined || first.of(i) !== i) continue;
     const choice = chooseCodec(input.compression, input.entropy[i] ?? 0);
     const group = `${choice.codec}:${choice.level}`;
     if (!groups.has(group)) groups.set(group, { choice, chunks: [] });
@@ -87,10 +83,41 @@ export function planBatch(input: PlanInput, known: ChunkMap): BatchPlan {
     refs[local] = { source: 0, ordinal: nextChunk + i };
     known.set(ids.subarray(32 * local, 32 * local + 32), refs[local]);
   });
-  for (let i = 0; i < cuts.length; i++) {
-    refs[i] ??= refs[sameAs.get(String.fromCharCode(...ids.subarray(32 * i, 32 * i + 32)))!];
-  }
+  for (let i = 0; i < cuts.length; i++) refs[i] ??= refs[first.of(i)];
   return { firstChunk: nextChunk, order, blocks, refs: refs as ChunkRef[] };
+}
+
+/** Finds equal ids within a batch: a hash table over their first words. */
+class FirstSeen {
+  readonly #words: Uint32Array;
+  /** One more than the number of an id; 0 is free. */
+  readonly #slots: Uint32Array;
+
+  constructor(ids: Bytes, count: number) {
+    const copy = ids.byteOffset % 4 === 0 ? ids : ids.slice();
+    this.#words = new Uint32Array(copy.buffer, copy.byteOffset, 8 * count);
+    this.#slots = new Uint32Array(2 ** Math.ceil(Math.log2(2 * count + 2)));
+  }
+
+  /** The lowest number with the same id as `i`, of those asked for so far. */
+  of(i: number): number {
+    const mask = this.#slots.length - 1;
+    for (let at = this.#words[8 * i]! & mask;; at = (at + 1) & mask) {
+      const slot = this.#slots[at]!;
+      if (slot === 0) {
+        this.#slots[at] = i + 1;
+        return i;
+      }
+      if (this.#isSame(slot - 1, i)) return slot - 1;
+    }
+  }
+
+  #isSame(a: number, b: number): boolean {
+    for (let k = 0; k < 8; k++) {
+      if (this.#words[8 * a + k] !== this.#words[8 * b + k]) return false;
+    }
+    return true;
+  }
 }
 
 function* intoBlocks(chunks: number[], cuts: Uint32Array): Generator<number[]> {
