@@ -1,14 +1,16 @@
 /**
- * `deno run -A bench/scheduler.ts [CHUNKS] [EDGES]`: times each pass of the scheduler in our C library
- * (default: 10 M chunks, 1024 edges), next to a plain read of as many bytes in the same run.
+ * `deno run -A bench/scheduler.ts [CHUNKS] [EDGES]`: times each pass of the scheduler in our C
+ * library (default: 10 M chunks, 1024 edges), next to a plain read of as many bytes in the same run.
  *
- * A read is libc's memchr for a byte that is not there, by one thread; passes use all threads. Medians
- * of 7. `WARP_ISA` (0 scalar .. 3 AVX-512) limits the instruction set, `WARP_NATIVE_LIB` names a library.
+ * A read is libc's memchr for a byte that is not there, by one thread; passes use all threads.
+ * Medians of 7; CPU is that of all threads, which says more on a machine that others use, too. `WARP_ISA`
+ * (0 scalar .. 3 AVX-512) limits the instruction set, `WARP_NATIVE_LIB` names a library.
  *
  * @module
  */
+import process from "node:process";
 import { ISA_NAMES } from "../kernels/native/library.ts";
-import { libraryFileName } from "../kernels/native/location.ts";
+import { libraryPath } from "../kernels/native/location.ts";
 import { openNativeScheduler } from "../kernels/scheduler/native.ts";
 import type { Scheduler } from "../kernels/scheduler/scheduler.ts";
 import { EDGE_WORDS } from "../kernels/scheduler/scheduler.ts";
@@ -29,9 +31,7 @@ const CHOOSE_BYTES = 16 + 2 + 2 + 1, SCAN_BYTES = 2, WINDOW_BYTES = 2 * (2 + 2 +
 const STATE_BYTES = 16 + 2 + 2 + 1 + 1 + 2 / 8;
 
 const chunks = Number(Deno.args[0] ?? 10_000_000), edges = Number(Deno.args[1] ?? 1024);
-const path = Deno.env.get("WARP_NATIVE_LIB") ??
-  new URL(`../dist/native/${libraryFileName()}`, import.meta.url);
-const { symbols } = Deno.dlopen(path, {
+const { symbols } = Deno.dlopen(libraryPath(), {
   ...SCHEDULER_SYMBOLS,
   warp_isa_limit: { parameters: ["i32"], result: "i32" },
 });
@@ -40,29 +40,42 @@ const libc = Deno.dlopen("libc.so.6", {
 });
 const isa = symbols.warp_isa_limit(Number(Deno.env.get("WARP_ISA") ?? 3));
 
-/** Milliseconds, median of RUNS. `before` is not timed. */
-function time(body: () => void, before: () => void = () => {}): number {
-  return median(Array.from({ length: RUNS }, () => {
-    before();
-    const start = performance.now();
-    body();
-    return performance.now() - start;
-  }));
+interface Timed {
+  wallMs: number;
+  cpuMs: number;
 }
 
-const memory = new Uint8Array(64 * chunks / 2).fill(1);
+/** Medians of RUNS. `before` is not timed. */
+function time(body: () => void, before: () => void = () => {}): Timed {
+  const runs = Array.from({ length: RUNS }, () => {
+    before();
+    const start = performance.now(), used = process.cpuUsage();
+    body();
+    const wallMs = performance.now() - start, { user, system } = process.cpuUsage(used);
+    return { wallMs, cpuMs: (user + system) / 1000 };
+  });
+  return {
+    wallMs: median(runs.map(({ wallMs }) => wallMs)),
+    cpuMs: median(runs.map(({ cpuMs }) => cpuMs)),
+  };
+}
+
+/** Longer reads are made up of several. */
+const memory = new Uint8Array(32 * chunks).fill(1);
 
 function readMs(bytes: number): number {
   const length = BigInt(Math.min(bytes, memory.length));
-  return time(() => libc.symbols.memchr(memory, 0, length)) * bytes / Number(length);
+  return time(() => libc.symbols.memchr(memory, 0, length)).wallMs * bytes / Number(length);
 }
 
-function report(name: string, ms: number, bytesPerChunk: number): void {
+function report(name: string, { wallMs, cpuMs }: Timed, bytesPerChunk: number): void {
   const read = readMs(bytesPerChunk * chunks);
   console.log(
-    `${name.padEnd(44)} ${ms.toFixed(2).padStart(8)} ms  ${
-      bytesPerChunk.toFixed(2).padStart(6)
-    } B/chunk  ${(ms / read).toFixed(2).padStart(6)} x read`,
+    `${name.padEnd(44)} ${wallMs.toFixed(2).padStart(8)} ms  ${
+      cpuMs.toFixed(2).padStart(8)
+    } ms CPU  ${bytesPerChunk.toFixed(2).padStart(6)} B/chunk  ${
+      (wallMs / read).toFixed(2).padStart(6)
+    } x read`,
   );
 }
 
@@ -73,7 +86,7 @@ const bound = lowerBound(swarm, 200, 100_000);
 const table = edgeTable(swarm, bound);
 const scheduler = openNativeScheduler(symbols, { edges, chunks });
 
-time(() => startCold(scheduler, swarm, table));
+startCold(scheduler, swarm, table);
 improve(scheduler, 12);
 console.log(`makespan / lower bound after 12 passes: ${ratio(scheduler)}`);
 

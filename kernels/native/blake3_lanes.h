@@ -12,12 +12,13 @@ static const uint8_t nothing[BLOCK_BYTES] __attribute__((aligned(64)));
 
 OPERATION words all(uint32_t x) { return x - (words){}; }
 
+/* What waits longest, b, is added last. */
 #define MIX(a, b, c, d, x, y)      \
-  a += b + (x);                    \
+  a = a + (x) + b;                 \
   d = rotate_right(d ^ a, 16);     \
   c += d;                          \
   b = rotate_right(b ^ c, 12);     \
-  a += b + (y);                    \
+  a = a + (y) + b;                 \
   d = rotate_right(d ^ a, 8);      \
   c += d;                          \
   b = rotate_right(b ^ c, 7);
@@ -54,6 +55,9 @@ OPERATION void store(const struct blake3_node *nodes, int count, const words cv[
     for (int i = 0; i < 8; i++) nodes[lane].out[i] = rows[i][lane];
 }
 
+/* Blocks to fetch ahead: of the same leaf, then of the leaf that this lane likely takes next. */
+#define AHEAD 4
+
 /* Every lane has 16 full blocks: no masks. */
 static void run_full(const struct blake3_node *nodes, const uint32_t key[8], uint32_t flags) {
   uint32_t low[LANES], high[LANES], last[LANES];
@@ -67,11 +71,13 @@ static void run_full(const struct blake3_node *nodes, const uint32_t key[8], uin
   memcpy(&counter_high, high, sizeof high);
   memcpy(&last_flags, last, sizeof last);
   for (int i = 0; i < 8; i++) cv[i] = all(key[i]);
+  const size_t next_block = AHEAD * BLOCK_BYTES;
+  const size_t next_leaf = next_block + (LANES - 1) * LEAF_BYTES;
   for (int block = 0; block < LEAF_BLOCKS; block++) {
     const uint8_t *from[LANES];
     for (int lane = 0; lane < LANES; lane++) {
       from[lane] = nodes[lane].input + BLOCK_BYTES * block;
-      __builtin_prefetch(from[lane] + 256);
+      __builtin_prefetch(from[lane] + (block < LEAF_BLOCKS - AHEAD ? next_block : next_leaf));
     }
     words m[16];
     transpose(m, from);
@@ -82,11 +88,9 @@ static void run_full(const struct blake3_node *nodes, const uint32_t key[8], uin
   store(nodes, LANES, cv);
 }
 
-/* Lanes of any length, and idle ones: finished lanes keep their chaining value. */
+/* Leaves of any length, and idle lanes: finished lanes keep their chaining value. */
 static void run_mixed(const struct blake3_node *nodes, int count, const uint32_t key[8],
                       uint32_t flags) {
-  const uint32_t start_flag = (flags & PARENT) != 0 ? 0 : CHUNK_START;
-  const uint32_t end_flag = (flags & PARENT) != 0 ? 0 : CHUNK_END;
   uint32_t low[LANES] = {0}, high[LANES] = {0};
   uint32_t blocks_most = 0;
   for (int lane = 0; lane < count; lane++) {
@@ -114,8 +118,8 @@ static void run_mixed(const struct blake3_node *nodes, int count, const uint32_t
       const uint32_t left = node->length - at;
       active[lane] = ~0u;
       length[lane] = left < BLOCK_BYTES ? left : BLOCK_BYTES;
-      flag[lane] = flags | (block == 0 ? start_flag : 0);
-      if (left <= BLOCK_BYTES) flag[lane] |= end_flag | node->last;
+      flag[lane] = flags | (block == 0 ? CHUNK_START : 0);
+      if (left <= BLOCK_BYTES) flag[lane] |= CHUNK_END | node->last;
       if (left >= BLOCK_BYTES) {
         from[lane] = node->input + at;
       } else if (left > 0) {
@@ -136,8 +140,29 @@ static void run_mixed(const struct blake3_node *nodes, int count, const uint32_t
   store(nodes, count, cv);
 }
 
+/* Lanes of one full block, and idle ones. */
+static void run_parents(const struct blake3_node *nodes, int count, const uint32_t key[8],
+                        uint32_t flags) {
+  const uint8_t *from[LANES];
+  uint32_t last[LANES];
+  for (int lane = 0; lane < LANES; lane++) {
+    from[lane] = lane < count ? nodes[lane].input : nothing;
+    last[lane] = lane < count ? nodes[lane].last : 0;
+  }
+  words m[16], last_flags, cv[8];
+  transpose(m, from);
+  memcpy(&last_flags, last, sizeof last);
+  for (int i = 0; i < 8; i++) cv[i] = all(key[i]);
+  compress(cv, m, all(0), all(0), all(BLOCK_BYTES), all(flags) | last_flags);
+  store(nodes, count, cv);
+}
+
 void RUN(const struct blake3_node *nodes, int count, const uint32_t key[8], uint32_t flags) {
-  int is_full = count == LANES && (flags & PARENT) == 0;
+  if ((flags & PARENT) != 0) {
+    run_parents(nodes, count, key, flags);
+    return;
+  }
+  int is_full = count == LANES;
   for (int lane = 0; lane < count && is_full; lane++) is_full = nodes[lane].length == LEAF_BYTES;
   if (is_full)
     run_full(nodes, key, flags);

@@ -1,23 +1,25 @@
 /* The boundary scan in SIMD, for vectors of PARTS 128-bit parts.
  *
- *     hash(i) = XOR over k < 48 of rotl(T[byte(i - k)], k),  T[b] = table[b >> 4] ^ table[16 + (b & 15)]
+ *     hash(i) = XOR over k < 48 of rotl(T[byte(i - k)], k)
+ *     T[b] = table[b >> 4] ^ table[16 + (b & 15)]
  *
- * A match needs all bits of a mask, and the lowest nine already rule out 511 of 512 positions. So only
- * those are computed for every position, and the few that pass are hashed from the definition. With
- * D(x)(i) = x(i - 1), R = rotl by 1 and k = 8a + c, bits 0 to 8 are those of
+ * A match needs all bits of a mask, and the lowest nine already rule out 511 of 512 positions. So
+ * only those are computed for every position, and the few that pass are hashed from the definition.
+ * With D(x)(i) = x(i - 1) and R = rotl by 1, bits 0 to 8 are those of
  *
- *     (1 + R D)(1 + R^2 D^2)(1 + R^4 D^4) G,  G = (1 + R^16 D^16 + R^32 D^32)(1 + R^8 D^8) T
+ *     (1 + R D)(1 + R^2 D^2)(1 + R^4 D^4) G
+ *     G = (1 + R^8 D^8)(1 + R^16 D^16 + R^32 D^32) T
  *
- * Rotations by 8 are free when the word is kept as four planes of a byte each, here windows of bits
- * 1..8, -7..0, -15..-8 and -23..-16, modulo 32. Bits 0 to 8 of the hash need no bits of G but -7..8, a
+ * Rotations by 8 cost nothing when a word is kept as four planes of a byte each: here bits 1..8,
+ * -7..0, -15..-8 and -23..-16, modulo 32. Bits 0 to 8 of the hash need bits -7 to 8 of G only, a
  * 16-bit lane, in which rotl is a plain shift: what is lost at the low end was not asked for.
  *
- * Every part reads a stretch of its own, so that moving by bytes never crosses parts. A tile of PARTS
- * neighbouring stretches gives one bit per position, in order.
+ * Every part reads a stretch of its own, so that moving by bytes never crosses parts. A tile of
+ * PARTS neighbouring stretches gives one bit per position, in order.
  *
- * The including file defines PARTS, FIND (the function's name), OPERATION (inline), the vector types
- * `bytes` and `pairs` (u16), and the operations load_parts, look_up, shift_in, interleave_low,
- * interleave_high and store_hits on them. */
+ * The including file defines PARTS, FIND (the function's name), OPERATION (inline), the vector
+ * types `bytes` and `pairs` (u16), and the operations load_parts, look_up, shift_in,
+ * interleave_low, interleave_high and store_hits on them. */
 #include <string.h>
 
 #include "boundary.h"
@@ -37,7 +39,7 @@ struct tables {
   bytes ignored; /* ones in the bits of a lane that no match needs */
 };
 
-/* The bytes of 16 words; rotated by 1, they are planes 0, 3, 2 and 1. */
+/* Byte tables from 16 words: the bytes of a word rotated right by 1 are planes 0, 3, 2 and 1. */
 OPERATION void shuffle_tables(const uint32_t table[16], bytes planes[PLANES]) {
   uint32_t rotated[16];
   uint8_t every[sizeof rotated], part[PLANES][PART];
@@ -50,7 +52,7 @@ OPERATION void shuffle_tables(const uint32_t table[16], bytes planes[PLANES]) {
 
 /* What a step needs of those before. */
 struct history {
-  bytes plane[2][PLANES]; /* T of the last two, latest last */
+  bytes plane[2][PLANES]; /* T of the last two steps, latest last */
   bytes far[PLANES - 1];  /* (1 + R^16 D^16 + R^32 D^32) T, which nothing needs of the last plane */
   bytes by8, by4, by2;    /* upper halves of the lanes: G, (1 + R^4 D^4) G, and then that by 2 */
 };
@@ -63,8 +65,8 @@ OPERATION void double_lanes(bytes x[2], bytes *before, const int count) {
   *before = upper;
 }
 
-/* Lanes of `count` steps, in two halves: those of the first eight positions in each part and those of
- * the others. */
+/* Lanes of `count` steps, in two halves: those of the first eight positions in each part and those
+ * of the others. */
 OPERATION void step(const struct tables *tables, struct history *before, const uint8_t *from,
                     size_t stretch, const int count, bytes x[][2]) {
   bytes low[TOGETHER], high[TOGETHER], plane[TOGETHER + 2][PLANES], far[TOGETHER + 1][PLANES - 1];

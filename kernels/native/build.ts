@@ -78,9 +78,10 @@ export async function buildNative(build: NativeBuild = {}): Promise<string> {
     const library = `${objects}/library`;
     await compile(["-shared", "-pthread", ...(build.flags ?? []), ...made, "-ldl", "-o", library]);
     await Deno.mkdir(output.slice(0, output.lastIndexOf("/")), { recursive: true });
-    // Never over a library that a running program has mapped.
-    await Deno.copyFile(library, `${output}.new`);
-    await Deno.rename(`${output}.new`, output);
+    // Never over a library that a running program has mapped; two builds may run at once.
+    const unique = `${output}.${crypto.randomUUID()}`;
+    await Deno.copyFile(library, unique);
+    await Deno.rename(unique, output);
     return output;
   } finally {
     await Deno.remove(objects, { recursive: true });

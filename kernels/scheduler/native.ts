@@ -4,6 +4,9 @@
  * @module
  */
 import { WarpError } from "../../actors/base/errors.ts";
+import type { Backend } from "../kernel.ts";
+import { openNativeLibrary } from "../native/library.ts";
+import { libraryPath } from "../native/location.ts";
 import {
   checkEvents,
   checkInteger,
@@ -20,15 +23,34 @@ import {
   type EdgeStates,
   emptyStats,
   type Scheduler,
+  type SchedulerKernel,
   type SchedulerParams,
   type SchedulerStats,
   STAT_NAMES,
   type TickParams,
 } from "./scheduler.ts";
 import { ROUNDS_MOST } from "./spec.ts";
-import type { SchedulerSymbols } from "./symbols.ts";
+import { SCHEDULER_SYMBOLS, type SchedulerSymbols } from "./symbols.ts";
 
 const NO_EVENTS: ChunkEvents = { slots: new Uint32Array(0), kinds: new Uint8Array(0) };
+
+let opened: Backend<SchedulerKernel> | undefined;
+
+/**
+ * The scheduler of `WARP_NATIVE_LIB`, or else of the library built in this tree. Once per Worker.
+ *
+ * @throws {WarpError} E_BACKEND_UNAVAILABLE when the library is not there.
+ */
+export function open(): Backend<SchedulerKernel> {
+  if (opened !== undefined) return opened;
+  // Says why a library cannot be used, and that it has our interface.
+  const { description } = openNativeLibrary();
+  const { symbols } = Deno.dlopen(libraryPath(), SCHEDULER_SYMBOLS);
+  return opened = {
+    kernel: { open: (params) => openNativeScheduler(symbols, params) },
+    description,
+  };
+}
 
 /**
  * Opens a scheduler in a library; `context` is of CUDA's library, 0 for the CPU's.

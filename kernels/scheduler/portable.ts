@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Backend } from "../kernel.ts";
 import { admit, type Bid } from "./admission.ts";
 import { bestThree, choose, chooseDirty, failover } from "./choose.ts";
 import { fold, resetPrices, updatePrices } from "./edges.ts";
@@ -22,6 +23,7 @@ import {
   type EdgeStates,
   emptyStats,
   type Scheduler,
+  type SchedulerKernel,
   type SchedulerParams,
   type SchedulerStats,
   type TickParams,
@@ -36,6 +38,10 @@ import {
   PRICE_MOST,
   ROUNDS_MOST,
 } from "./spec.ts";
+
+export function open(): Backend<SchedulerKernel> {
+  return { kernel: { open: openScheduler }, description: "TypeScript" };
+}
 
 export function openScheduler(params: SchedulerParams): Scheduler {
   return new PortableScheduler(checkSchedulerParams(params));

@@ -1,6 +1,6 @@
 /**
- * The interface of a chunk scheduler: its passes, one by one, and the tick that runs them. `spec.ts`
- * defines what each does; all backends give the same results.
+ * The interface of a chunk scheduler: its passes, one by one, and the tick that runs them.
+ * `spec.ts` defines what each does; all backends give the same results.
  *
  * Chunks are named by slot. Nothing keeps a reference to a given array.
  *
@@ -148,6 +148,12 @@ export interface Scheduler {
   digest(): bigint;
   /** Frees the state; no other call may follow. */
   close(): void;
+}
+
+/** What a backend offers: schedulers, each with its own state. */
+export interface SchedulerKernel {
+  /** @throws {WarpError} E_BACKEND_UNAVAILABLE when there is no memory for so many chunks. */
+  open(params: SchedulerParams): Scheduler;
 }
 
 export function checkSchedulerParams(params: SchedulerParams): Required<SchedulerParams> {

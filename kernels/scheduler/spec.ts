@@ -59,7 +59,7 @@
  *     step  = max(log2fix(load + 1) - log2fix(capacity + 1) - shift, STEP_LEAST)
  *     gain  = min(max(gain >> 1, GAIN_LEAST), eta)     if step and last have opposite signs
  *             min(gain + (gain >> 3) + 1, eta)         otherwise
- *     price = clamp(price + step * gain / 256, PRICE_LEAST, PRICE_MOST)      (/ truncates towards 0)
+ *     price = clamp(price + step * gain / 256, PRICE_LEAST, PRICE_MOST)     (/ truncates towards 0)
  *     last  = step
  *
  * The gain of each edge keeps those whose load is steep in price from swinging between nothing and
@@ -91,9 +91,9 @@
  *      their sum. Bids with digit = t stay undecided, those above are rejected. After level 2 the
  *      rest is rejected.
  *    - A rejected chunk has tried that edge.
- *    - There is no further round when no chunk was rejected, when the sum of left is at most the sum
- *      of capacities >> 5, or, in a round after the first, when none was admitted. A round in which
- *      no chunk bids ends it, and does not count.
+ *    - There is no further round when no chunk was rejected, when the sum of left is at most the
+ *      sum of capacities >> 5, or, in a round after the first, when none was admitted. A round in
+ *      which no chunk bids ends it, and does not count.
  *
  * An edge never gets more than its capacity. All sums commute, so order of execution does not
  * matter.

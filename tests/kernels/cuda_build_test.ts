@@ -50,7 +50,9 @@ for (const [kind, path] of Object.entries(libraries)) {
     const symbols = await readelf("--dyn-syms", "--wide", path);
     const defined = symbols.split("\n").map((line) => line.trim().split(/\s+/))
       .filter((words) => /^\d+:$/.test(words[0] ?? "") && words[6] !== "UND" && words.length >= 8)
-      .map((words) => words[7]!);
+      .map((words) => words[7]!)
+      // The order of threads on the CPU: for tests of the kernels.
+      .filter((name) => kind !== "shim" || name !== "warp_shim_reverse");
     assert.deepEqual(defined.sort(), declared.map(([name]) => name).sort());
   });
 

@@ -396,6 +396,21 @@ Deno.test({
   },
 });
 
+test("the scheduler's prices settle as the reference's where loads swing", () => {
+  // Each turn halves an edge's gain, down to the least.
+  const params = { edges: 3, chunks: 1 };
+  const ours = openCudaScheduler(kernels!, outputsOf, params), theirs = openScheduler(params);
+  for (const scheduler of [ours, theirs]) {
+    scheduler.setEdges(0, Uint32Array.from([0, 1, 900, 1, 5, 2, 900, 1, 9, 3, 900, 1]));
+    scheduler.fold();
+  }
+  for (let turn = 0; turn < 14; turn++) {
+    const loads = Float64Array.of(turn % 2 === 0 ? 900 : 90_000, turn % 2 === 0 ? 90_000 : 900, 7);
+    for (const scheduler of [ours, theirs]) scheduler.updatePrices(loads);
+    assert.deepEqual(ours.readEdges(), theirs.readEdges(), `turn ${turn}`);
+  }
+});
+
 test("the scheduler does what the reference does over many tiles", () => {
   const params = { edges: 100, chunks: 20_000 }, next = randomWords(6);
   const ours = openCudaScheduler(kernels!, outputsOf, params), theirs = openScheduler(params);

@@ -3,10 +3,19 @@
  *
  * @module
  */
+import assert from "node:assert/strict";
+import type { Bytes } from "../../actors/base/bytes.ts";
 import { isWarpError } from "../../actors/base/errors.ts";
 import { buildCuda, builtShimUrl } from "../../cuda/build.ts";
+import { BLAKE3_HASH, type Blake3Request, offsetsFrom } from "../../kernels/cuda/calls.ts";
 import { CudaContext, type CudaContextOptions } from "../../kernels/cuda/context.ts";
 import { type CudaLibrary, openCudaAt } from "../../kernels/cuda/library.ts";
+import { OK } from "../../kernels/cuda/status.ts";
+import type { CudaSymbols } from "../../kernels/cuda/symbols.ts";
+import { openPortable } from "./backends.ts";
+import { noise } from "./samples.ts";
+
+const blake3 = await openPortable("blake3");
 
 /** Settings of the library (cuda/README.md), by environment variable. */
 export type Settings = Readonly<
@@ -79,5 +88,62 @@ export async function withContext(
     await body(context);
   } finally {
     await context.close();
+  }
+}
+
+/** Hashing that takes a while, in many pieces. */
+export function longRequest(): Blake3Request & { want: Bytes } {
+  const n = 160, bytes = 25_000;
+  const base = noise(n * bytes, 1);
+  const offsets = Array.from({ length: n + 1 }, (_, i) => bytes * i);
+  const want = new Uint8Array(32 * n);
+  blake3.hashMany(base, offsets, want);
+  return {
+    mode: BLAKE3_HASH,
+    base,
+    offsets: offsetsFrom(offsets),
+    out: new Uint8Array(32 * n),
+    want,
+  };
+}
+
+export const SLOW = { WARP_CUDA_SLOT_BYTES: 65536 };
+
+/** The C functions with plain arguments, for what the class does not let one do. */
+export class Raw {
+  constructor(readonly symbols: CudaSymbols, readonly handle: bigint) {}
+
+  /** Begins to hash; the job, or a status below 0. */
+  hash(request: Blake3Request): bigint {
+    const job = new BigUint64Array(1), n = BigInt(request.offsets.length - 1);
+    const { base, offsets, out } = request;
+    const status = this.symbols.warp_blake3(
+      this.handle,
+      BLAKE3_HASH,
+      null,
+      base as Uint8Array<ArrayBuffer>,
+      offsets as BigUint64Array<ArrayBuffer>,
+      n,
+      out as Uint8Array<ArrayBuffer>,
+      job,
+    );
+    return status === OK ? job[0]! : BigInt(status);
+  }
+
+  /** Statuses by job of what is finished now. */
+  poll(): Map<bigint, number> {
+    const jobs = new BigUint64Array(64), statuses = new Int32Array(64), count = new Uint32Array(1);
+    assert.equal(this.symbols.warp_poll(this.handle, jobs, statuses, 64, count), OK);
+    return new Map(Array.from({ length: count[0]! }, (_, i) => [jobs[i]!, statuses[i]!]));
+  }
+
+  /** Waits until `count` jobs are finished and takes them. */
+  async finish(count: number): Promise<Map<bigint, number>> {
+    const all = new Map<bigint, number>();
+    while (all.size < count) {
+      assert.equal(await this.symbols.warp_wait(this.handle, 20_000_000), OK);
+      for (const [job, status] of this.poll()) all.set(job, status);
+    }
+    return all;
   }
 }

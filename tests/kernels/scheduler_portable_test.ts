@@ -283,7 +283,7 @@ Deno.test("shards that share loads choose as the whole does, and their digests c
   assert.equal(whole.digest(), ((a ^ b) >> 32n) << 32n | ((a & low) + (b & low)) & low);
 });
 
-Deno.test("whatever is called, loads are sums, edges are candidates and capacities hold", async () => {
+Deno.test("whatever is called, loads are sums and capacities hold", async () => {
   const sizesOf = fc.record({
     edges: fc.integer({ min: 1, max: 12 }),
     chunks: fc.integer({ min: 1, max: 60 }),

@@ -1,6 +1,6 @@
 /**
- * How good the scheduler's assignments are, against a lower bound on the makespan of any assignment.
- * All backends give the same assignments, so the reference stands for them.
+ * How good the scheduler's assignments are, against a lower bound on the makespan of any. All
+ * backends give the same assignments, so the reference stands for them.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The constants and helper functions of the scheduler's definition against what they are meant to be.
+ * The constants and helper functions of the scheduler's definition: they are what they claim to be.
  *
  * @module
  */
@@ -30,7 +30,7 @@ Deno.test("NOISE is Gumbel noise of scale TAU", () => {
   assert.ok(Math.max(...NOISE) < BIAS);
 });
 
-Deno.test("keyOf() of usable edges is below KEY_NONE, that of others is not, and all are positive", () => {
+Deno.test("keyOf() is positive, and below KEY_NONE for usable edges alone", () => {
   fc.assert(fc.property(word, word, (chunkHash, hash) => {
     const dearest = (VALUE_MOST << 13 | (hash & 0xfff) << 1 | 1) >>> 0;
     const key = keyOf(chunkHash, dearest, 4095);

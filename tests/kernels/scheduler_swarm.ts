@@ -70,8 +70,8 @@ function isAmong(list: Uint16Array, from: number, to: number, value: number): bo
 
 /**
  * No assignment finishes sooner than this. For any weights y of edges with sum 1, makespan is at
- * least the sum over chunks of size * min y / bandwidth (LP duality); multiplicative weights make it
- * large. From a sample of chunks when there are many.
+ * least the sum over chunks of size * min y / bandwidth (LP duality); multiplicative weights make
+ * it large. From a sample of chunks when there are many.
  */
 export function lowerBound(swarm: Swarm, iterations = 400, sample = 200_000): number {
   const { candidates, sizes, bandwidths } = swarm, edges = bandwidths.length;

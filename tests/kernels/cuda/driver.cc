@@ -1,5 +1,6 @@
-/* Makes the calls of a file (calls.ts writes it) and compares what they give, with threads in either
- * order. Built with sanitizers: every buffer is an allocation of its own, as large as it must be. */
+/* Makes the calls of a file (calls.ts writes it) and compares what they give, with threads in
+ * either order. Built with sanitizers: every buffer is an allocation of its own, as large as it
+ * must be. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
