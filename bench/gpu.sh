@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Correctness and speed of the CUDA library on this machine's GPU: bench/gpu.sh [--shim] [--out FOLDER]
+# Correctness and speed of the CUDA library on this machine's GPU:
 #
-# Needs a CUDA toolkit and a C++ compiler, nothing else. --shim runs everything on the CPU, with small
-# sizes: it tests this script. Ends with status 0 when all is right and every target is met.
+#   bench/gpu.sh [--shim] [--out FOLDER]
+#
+# Needs a CUDA toolkit and a C++ compiler, nothing else. --shim runs everything on the CPU, with
+# small sizes: it tests this script. Ends with status 0 when all is right and every target is met.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

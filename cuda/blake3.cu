@@ -266,8 +266,8 @@ size_t blake3_scratch_bytes(uint64_t n, uint64_t bytes) {
 }
 
 warp_status blake3_launch(warp_stream stream, uint32_t mode, const uint8_t *key,
-                          const uint8_t *base, const uint64_t *offsets, uint64_t n, uint64_t bytes, uint64_t longest,
-                          uint8_t *out, void *scratch) {
+                          const uint8_t *base, const uint64_t *offsets, uint64_t n, uint64_t bytes,
+                          uint64_t longest, uint8_t *out, void *scratch) {
   Blake3Key start;
   if (!blake3_key(mode, key, start)) return WARP_EINVAL;
   if (n == 0) return WARP_OK;

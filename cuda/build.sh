@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Builds libwarp_cuda: every .cu of this folder and of runtime/, and the runtime's C++.
 #
-#   build.sh OUTPUT              fat library: machine code for the architectures below, PTX for newer ones
-#   build.sh OUTPUT --arch A     one architecture (sm_90, or native: this machine's), faster to build
+#   build.sh OUTPUT              machine code for the architectures below, PTX for newer ones
+#   build.sh OUTPUT --arch A     one architecture: sm_90, or native, this machine's
 #   build.sh OUTPUT --shim       the same sources by g++ for the CPU: for tests
 #
 # An OUTPUT that ends in .a is an archive of the objects, whose inner functions can be called: for
-# benchmarks. CXX names another compiler; WARP_BUILD_FLAGS are more flags for compiling and linking it.
+# benchmarks. CXX names another compiler; WARP_BUILD_FLAGS are more flags for it, also to link.
 set -euo pipefail
 
 architectures=(75 80 86 89 90 100 120)
@@ -38,9 +38,10 @@ command -v "$cxx" >/dev/null || { echo "no C++ compiler: \"$cxx\" cannot be run"
 objects=$(mktemp -d)
 trap 'rm -rf "$objects"' EXIT
 
-host=(-std=c++17 -Wno-unknown-pragmas -fPIC -fvisibility=hidden -fvisibility-inlines-hidden -Wall -Wextra -Wshadow -Werror)
-# The C++ library goes in, and nothing of it comes out: templates made here are local too. Threads of
-# the library outlive a dlclose.
+host=(-std=c++17 -fPIC -fvisibility=hidden -fvisibility-inlines-hidden -Wall -Wextra -Wshadow
+  -Wno-unknown-pragmas -Werror)
+# The C++ library goes in, and nothing of it comes out: templates made here are local too. Threads
+# of the library outlive a dlclose.
 echo '{ global: warp_*; local: *; };' >"$objects/exports"
 link=(-shared -static-libstdc++ -static-libgcc -Wl,--exclude-libs,ALL -Wl,-z,defs -Wl,-z,nodelete
   "-Wl,--version-script=$objects/exports")
@@ -82,7 +83,8 @@ if ! $is_shim; then
     device+=("-arch=$arch")
   fi
   toolkit=$(nvcc -dryrun -x cu -c /dev/null -o /dev/null 2>&1 | sed -n 's/^#\$ TOP=//p')
-  libraries=("-L$toolkit/lib64" "-L$toolkit/targets/x86_64-linux/lib" -lcudart_static "${libraries[@]}")
+  libraries=("-L$toolkit/lib64" "-L$toolkit/targets/x86_64-linux/lib" -lcudart_static
+    "${libraries[@]}")
 fi
 
 commands | xargs -d '\n' -P "$(nproc)" -I{} bash -c '{}'

@@ -124,8 +124,8 @@ bool accepts(const warp_fused_params *params, uint64_t length) {
 
 /* Cuts, offsets, ids. */
 warp_status chunk_and_hash(warp_stream stream, const warp_fused_params *params,
-                           const uint8_t *input, uint64_t length, uint64_t *raw_offsets, uint8_t *ids, uint32_t *count,
-                           const FusedScratch &parts) {
+                           const uint8_t *input, uint64_t length, uint64_t *raw_offsets,
+                           uint8_t *ids, uint32_t *count, const FusedScratch &parts) {
   const Count n{parts.chunks, count};
   warp_status status =
       boundary_launch(stream, &params->boundary, input, length, params->is_last, parts.cuts,
@@ -178,7 +178,8 @@ size_t fused_scratch_bytes(const warp_fused_params *params, uint64_t length) {
 
 warp_status fused_launch(warp_stream stream, const warp_fused_params *params, const uint8_t *input,
                          uint64_t length, uint8_t *out, uint64_t *raw_offsets,
-                         uint64_t *out_offsets, uint8_t *ids, uint8_t *codecs, uint32_t *count, void *scratch) {
+                         uint64_t *out_offsets, uint8_t *ids, uint8_t *codecs, uint32_t *count,
+                         void *scratch) {
   if (!accepts(params, length)) return WARP_EINVAL;
   const FusedScratch parts(params, length, scratch);
   const warp_status status =

@@ -52,8 +52,8 @@ size_t blake3_scratch_bytes(uint64_t n, uint64_t bytes);
 
 /* As warp_blake3. `key`: 32 bytes in host memory, or null for WARP_BLAKE3_HASH and CONTEXT. */
 warp_status blake3_launch(warp_stream stream, uint32_t mode, const uint8_t *key,
-                          const uint8_t *base, const uint64_t *offsets, uint64_t n, uint64_t bytes, uint64_t longest,
-                          uint8_t *out, void *scratch);
+                          const uint8_t *base, const uint64_t *offsets, uint64_t n, uint64_t bytes,
+                          uint64_t longest, uint8_t *out, void *scratch);
 
 size_t merkle_scratch_bytes(uint64_t n);
 
@@ -114,7 +114,8 @@ size_t fused_scratch_bytes(const warp_fused_params *params, uint64_t length);
  * call has failed with WARP_ENOSPC. */
 warp_status fused_launch(warp_stream stream, const warp_fused_params *params, const uint8_t *input,
                          uint64_t length, uint8_t *out, uint64_t *raw_offsets,
-                         uint64_t *out_offsets, uint8_t *ids, uint8_t *codecs, uint32_t *count, void *scratch);
+                         uint64_t *out_offsets, uint8_t *ids, uint8_t *codecs, uint32_t *count,
+                         void *scratch);
 
 /* ---- scheduler ------------------------------------------------------------------------------- */
 
@@ -153,8 +154,9 @@ warp_status scheduler_clear_launch(warp_stream stream, const warp_scheduler_para
 
 /* candidates are aligned to 16. */
 warp_status scheduler_put_launch(warp_stream stream, const warp_scheduler_params *params,
-                                 void *state, uint32_t first, uint32_t n, const uint16_t *candidates,
-                                 const uint16_t *sizes, const uint8_t *priorities);
+                                 void *state, uint32_t first, uint32_t n,
+                                 const uint16_t *candidates, const uint16_t *sizes,
+                                 const uint8_t *priorities);
 warp_status scheduler_events_launch(warp_stream stream, const warp_scheduler_params *params,
                                     void *state, uint32_t n, const uint32_t *slots,
                                     const uint8_t *kinds, uint64_t *applied);

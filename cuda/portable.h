@@ -18,7 +18,7 @@
  *   threads   THREADS;            run(index)
  *   warps     WARPS; Shared;      run(Warp &, index, Shared &)    one Shared for each warp
  *   blocks    THREADS; Shared;    run(Block &, index, Shared &)
- * / */
+ */
 #ifndef WARP_CUDA_PORTABLE_H
 #define WARP_CUDA_PORTABLE_H
 #include <stdint.h>

@@ -283,8 +283,9 @@ warp_status scheduler_clear_launch(warp_stream stream, const warp_scheduler_para
 }
 
 warp_status scheduler_put_launch(warp_stream stream, const warp_scheduler_params *params,
-                                 void *state, uint32_t first, uint32_t n, const uint16_t *candidates,
-                                 const uint16_t *sizes, const uint8_t *priorities) {
+                                 void *state, uint32_t first, uint32_t n,
+                                 const uint16_t *candidates, const uint16_t *sizes,
+                                 const uint8_t *priorities) {
   const SchedulerPut put{scheduler_view(params, state), first, candidates, sizes, priorities};
   return launch_threads(stream, put, n);
 }

@@ -22,6 +22,7 @@ constexpr int32_t PRICE_MOST = (1 << 18) - 1;
 constexpr uint32_t COST_MOST = (1 << 18) - 1;
 constexpr uint32_t VALUE_MOST = 0x6ffff;
 constexpr uint32_t GAIN_LEAST = 8;
+constexpr int32_t STEP_LEAST = -256;
 
 enum : uint32_t { ABSENT = 0, PENDING = 1, DISPATCHED = 2 };
 enum : uint32_t { EVENT_DONE = 1, EVENT_FAILED = 2, EVENT_CANCELLED = 3, EVENT_LOST = 4 };

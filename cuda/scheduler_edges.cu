@@ -61,8 +61,9 @@ struct SchedulerPrices {
     block.each([&](uint32_t thread) {
       for (uint32_t e = thread; e < s.edges; e += THREADS) {
         if (s.at.words[e] == WORD_NONE) continue;
-        const int32_t step =
+        const int32_t excess =
             log2_linear(loads[e] + 1) - log2_linear((uint64_t)s.at.limits[e] + 1) - shift;
+        const int32_t step = excess > STEP_LEAST ? excess : STEP_LEAST;
         const int32_t last = s.at.lasts[e];
         const bool is_turning = (step < 0 && last > 0) || (step > 0 && last < 0);
         const uint32_t gain = next_gain(s.at.gains[e], is_turning);

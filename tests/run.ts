@@ -24,6 +24,7 @@ const NEEDS: Record<string, readonly string[]> = {
   "tests/cli/round_trip_test.ts": ["/usr/include/linux", "getfattr", "python3"],
   "tests/cli/secrecy_test.ts": ["setfattr"],
   "tests/cli/trace_test.ts": ["/usr/include/linux"],
+  "tests/kernels/cuda_build_test.ts": ["readelf"],
   "tests/second_reader_test.ts": ["/usr/include/linux", "node"],
 };
 
@@ -33,6 +34,7 @@ const PACKAGES: Record<string, string> = {
   getfattr: "attr",
   setfattr: "attr",
   node: "nodejs",
+  readelf: "binutils",
 };
 
 interface Counts {

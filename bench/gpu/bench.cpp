@@ -1,5 +1,6 @@
-/* bench [--small]: rates of device 0, and whether the targets are met. --small is for the CPU: it shows
- * that the benchmark works, and its figures say nothing. Ends with status 1 when a target is missed. */
+/* bench [--small]: rates of device 0, and whether the targets are met. --small is for the CPU: it
+ * shows that the benchmark works, and its figures say nothing. Ends with status 1 when a target is
+ * missed. */
 #include "bench.h"
 
 void require_device(int code, const char *doing) {

@@ -16,18 +16,22 @@ Bus bench_bus(const Sizes &sizes) {
     require_device(warp::stream_create(&streams[i]), "stream_create");
     fill_noise(static_cast<uint8_t *>(host[i]), bytes, static_cast<uint64_t>(i));
   }
+  const auto wait = [&] {
+    for (warp::Stream stream : streams) require_device(warp::stream_synchronize(stream), "copying");
+  };
   const auto rate = [&](bool has_in, bool has_out) {
     double start = 0;
     /* The first copies wake the bus up. */
     for (int i = -2; i < COPIES; i++) {
       if (i == 0) {
-        for (warp::Stream stream : streams) require_device(warp::stream_synchronize(stream), "copying");
+        wait();
         start = seconds();
       }
       if (has_in) require_device(warp::copy_in(device[0], host[0], bytes, streams[0]), "copy_in");
-      if (has_out) require_device(warp::copy_out(host[1], device[1], bytes, streams[1]), "copy_out");
+      if (!has_out) continue;
+      require_device(warp::copy_out(host[1], device[1], bytes, streams[1]), "copy_out");
     }
-    for (warp::Stream stream : streams) require_device(warp::stream_synchronize(stream), "copying");
+    wait();
     return (has_in + has_out) * COPIES * static_cast<double>(bytes) / (seconds() - start) / 1e9;
   };
   const Bus bus = {rate(true, false), rate(false, true), rate(true, true)};

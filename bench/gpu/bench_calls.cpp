@@ -47,12 +47,12 @@ class Calls {
                        of.small.data(), job);
   }
   warp_status seal(Lane &of, warp_job *job) {
-    return warp_seal(context_, of.input, offsets_.data(), n_, key_.data(), 0, nonces_.data(), nullptr,
-                     nullptr, of.output, sealed_.data(), job);
+    return warp_seal(context_, of.input, offsets_.data(), n_, key_.data(), 0, nonces_.data(),
+                     nullptr, nullptr, of.output, sealed_.data(), job);
   }
   warp_status open(Lane &of, warp_job *job) {
-    return warp_open(context_, of.output, sealed_.data(), n_, key_.data(), 0, nonces_.data(), nullptr,
-                     nullptr, of.input, offsets_.data(), of.small.data(), job);
+    return warp_open(context_, of.output, sealed_.data(), n_, key_.data(), 0, nonces_.data(),
+                     nullptr, nullptr, of.input, offsets_.data(), of.small.data(), job);
   }
   warp_status compress(Lane &of, warp_job *job) {
     return warp_compress(context_, WARP_CODEC_LZ4, 1, nullptr, 0, of.input, offsets_.data(), n_,
@@ -60,8 +60,8 @@ class Calls {
   }
   /* Blocks lie one after another in `output`: compact() first. */
   warp_status decompress(Lane &of, warp_job *job) {
-    return warp_decompress(context_, WARP_CODEC_LZ4, nullptr, 0, of.output, of.to.data(), n_, of.input,
-                           offsets_.data(), of.small.data(), job);
+    return warp_decompress(context_, WARP_CODEC_LZ4, nullptr, 0, of.output, of.to.data(), n_,
+                           of.input, offsets_.data(), of.small.data(), job);
   }
   void compact() {
     for (Lane &lane : lanes_) {
@@ -90,7 +90,8 @@ class Calls {
     of.small.resize(std::max<size_t>(of.small.size(), 32 * most));
     of.codecs.resize(most);
     return warp_fused(context_, &params, of.input, sizes_.batch_bytes, of.output, output_bytes(),
-                      of.raw.data(), of.to.data(), of.small.data(), of.codecs.data(), &of.count, job);
+                      of.raw.data(), of.to.data(), of.small.data(), of.codecs.data(), &of.count,
+                      job);
   }
 
  private:

@@ -44,7 +44,9 @@ struct Bench {
     require_device(warp::launch(stream, kernels), name);
     require_device(warp::stream_synchronize(stream), name);
     const double start = seconds();
-    for (uint32_t i = 0; i < sizes.repeats; i++) require_device(warp::launch(stream, kernels), name);
+    for (uint32_t i = 0; i < sizes.repeats; i++) {
+      require_device(warp::launch(stream, kernels), name);
+    }
     require_device(warp::stream_synchronize(stream), name);
     const double each = (seconds() - start) / sizes.repeats;
     printf("kernel           %-16s %9.2f GB/s   %9.3f ms\n", name,

@@ -1,5 +1,5 @@
-/* check VECTORS [SCALE]: every kernel of device 0 against vectors and plain code. Ends with status 0 when
- * all is right. */
+/* check VECTORS [SCALE]: every kernel of device 0 against vectors and plain code. Ends with status
+ * 0 when all is right. */
 #include "check.h"
 
 bool next_value(const std::string &json, const char *name, size_t &at, std::string &value) {

@@ -1,5 +1,5 @@
-/* Correctness on the device: against vectors of others and against plain code. Each ends the program at
- * the first failure. `scale` multiplies sizes: 1 on a CPU. */
+/* Correctness on the device: against vectors of others and against plain code. Each ends the
+ * program at the first failure. `scale` multiplies sizes: 1 on a CPU. */
 #ifndef WARP_BENCH_CHECK_H
 #define WARP_BENCH_CHECK_H
 #include "support.h"

@@ -34,7 +34,8 @@ void check_vectors(warp_context context, const std::string &json) {
       const Bytes output = from_hex(value);
       want.insert(want.end(), output.begin(), output.begin() + 32);
       Bytes extended(output.size());
-      warp_blake3_xof(mode, keys[mode], input.data(), input.size(), extended.data(), extended.size());
+      warp_blake3_xof(mode, keys[mode], input.data(), input.size(), extended.data(),
+                      extended.size());
       CHECK(extended == output);
     }
     CHECK(lengths.size() == 35);
@@ -70,14 +71,17 @@ void check_random(warp_context context, uint64_t scale) {
 
 void check_merkle(warp_context context, uint64_t scale) {
   const Bytes key = noise(32, 5);
-  for (const uint64_t n : {uint64_t{1}, uint64_t{2}, uint64_t{3}, uint64_t{255}, 1000 * scale + 1}) {
+  const uint64_t counts[] = {1, 2, 3, 255, 1000 * scale + 1};
+  for (const uint64_t n : counts) {
     const Bytes leaves = noise(32 * n, n);
     Bytes want, level = leaves;
     while (level.size() > 32) {
       Bytes up((level.size() + 63) / 64 * 32);
       for (size_t at = 0; at < level.size(); at += 64) {
-        if (level.size() - at < 64) memcpy(up.data() + at / 2, level.data() + at, 32);
-        else warp_blake3_xof(WARP_BLAKE3_KEYED, key.data(), level.data() + at, 64, up.data() + at / 2, 32);
+        const uint8_t *pair = level.data() + at;
+        uint8_t *to = up.data() + at / 2;
+        if (level.size() - at < 64) memcpy(to, pair, 32);
+        else warp_blake3_xof(WARP_BLAKE3_KEYED, key.data(), pair, 64, to, 32);
       }
       want.insert(want.end(), up.begin(), up.end());
       level = up;

@@ -18,7 +18,9 @@ warp_boundary_params boundary_params(uint32_t avg_bits) {
 void check_entropy(warp_context context, uint64_t scale) {
   Random random = {3};
   std::vector<uint64_t> lengths;
-  for (uint64_t i = 0; i < 30 * scale; i++) lengths.push_back(random.below(i % 2 == 0 ? 70000 : 20));
+  for (uint64_t i = 0; i < 30 * scale; i++) {
+    lengths.push_back(random.below(i % 2 == 0 ? 70000 : 20));
+  }
   const auto offsets = offsets_of(lengths);
   const Bytes base = text(offsets.back(), 6);
   std::vector<uint16_t> out(lengths.size());
@@ -72,8 +74,8 @@ void check_fused(warp_context context, uint64_t scale) {
   std::vector<uint64_t> raw(chunks + 1), to(chunks + 1);
   uint32_t count = 0;
   require(context,
-          warp_fused(context, &params, input.data(), input.size(), out.data(), out.size(), raw.data(),
-                     to.data(), ids.data(), codecs.data(), &count, nullptr),
+          warp_fused(context, &params, input.data(), input.size(), out.data(), out.size(),
+                     raw.data(), to.data(), ids.data(), codecs.data(), &count, nullptr),
           "warp_fused");
   const auto cuts = reference_cuts(params.boundary, input.data(), input.size(), true);
   CHECK(count == cuts.size());
@@ -91,7 +93,8 @@ void check_fused(warp_context context, uint64_t scale) {
     counter += i;
     memcpy(nonce + 4, &counter, 8);
     /* Sealing is its own inverse: what the ciphertext seals to is the payload. */
-    const Bytes payload = reference_seal(params.seal_key, nonce, {}, out.data() + to[i], sealed - 16);
+    const Bytes payload =
+        reference_seal(params.seal_key, nonce, {}, out.data() + to[i], sealed - 16);
     const Bytes again = reference_seal(params.seal_key, nonce, {}, payload.data(), sealed - 16);
     CHECK(same(again.data(), out.data() + to[i], sealed));
     Bytes back(length);

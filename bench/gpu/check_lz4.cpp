@@ -17,7 +17,8 @@ Compressed compress(warp_context context, uint64_t scale) {
   std::vector<uint64_t> rooms;
   for (uint64_t i = 0; i < 24 * scale; i++) {
     const uint64_t length = i % 4 == 0 ? 65536 : random.below(i % 4 == 1 ? 40 : 90000);
-    all.inputs.push_back(i % 5 == 0 ? noise(length, i) : i % 7 == 0 ? Bytes(length) : text(length, i));
+    const bool is_noise = i % 5 == 0, is_zero = i % 7 == 0;
+    all.inputs.push_back(is_noise ? noise(length, i) : is_zero ? Bytes(length) : text(length, i));
     all.lengths.push_back(length);
     rooms.push_back(length + length / 255 + 16);
     base.insert(base.end(), all.inputs.back().begin(), all.inputs.back().end());
@@ -58,8 +59,8 @@ void decompress(warp_context context, const Compressed &all, bool is_damaged) {
   const uint64_t n = blocks.size();
   Bytes out(slots.back() + 1, 0xee), statuses(n);
   const warp_status status =
-      warp_decompress(context, WARP_CODEC_LZ4, nullptr, 0, base.data(), offsets.data(), n, out.data(),
-                      slots.data(), statuses.data(), nullptr);
+      warp_decompress(context, WARP_CODEC_LZ4, nullptr, 0, base.data(), offsets.data(), n,
+                      out.data(), slots.data(), statuses.data(), nullptr);
   if (!is_damaged) require(context, status, "warp_decompress");
   else CHECK(status == WARP_EDATA);
   CHECK(out.back() == 0xee);

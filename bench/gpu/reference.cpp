@@ -136,8 +136,8 @@ bool read_length(const Bytes &block, size_t &at, uint64_t &length) {
 
 }  // namespace
 
-Bytes reference_seal(const uint8_t *key, const uint8_t *nonce, const Bytes &aad, const uint8_t *input,
-                     uint64_t length) {
+Bytes reference_seal(const uint8_t *key, const uint8_t *nonce, const Bytes &aad,
+                     const uint8_t *input, uint64_t length) {
   Bytes out(length + 16);
   uint8_t block[64];
   chacha20_block(key, 0, nonce, block);
@@ -157,7 +157,8 @@ Bytes reference_seal(const uint8_t *key, const uint8_t *nonce, const Bytes &aad,
 std::vector<uint32_t> reference_cuts(const warp_boundary_params &params, const uint8_t *input,
                                      uint64_t length, bool is_last) {
   const uint64_t average = uint64_t{1} << params.avg_bits;
-  const uint32_t strict = (1u << (params.avg_bits + 2)) - 1, loose = (1u << (params.avg_bits - 2)) - 1;
+  const uint32_t strict = (1u << (params.avg_bits + 2)) - 1;
+  const uint32_t loose = (1u << (params.avg_bits - 2)) - 1;
   std::vector<uint32_t> cuts;
   uint64_t start = 0;
   for (uint64_t end = 1; end <= length; end++) {

@@ -4,8 +4,8 @@
 #include "support.h"
 
 /* RFC 8439 §2.8. Ciphertext and tag. */
-Bytes reference_seal(const uint8_t *key, const uint8_t *nonce, const Bytes &aad, const uint8_t *input,
-                     uint64_t length);
+Bytes reference_seal(const uint8_t *key, const uint8_t *nonce, const Bytes &aad,
+                     const uint8_t *input, uint64_t length);
 
 /* kernels/boundary/spec.ts. */
 std::vector<uint32_t> reference_cuts(const warp_boundary_params &params, const uint8_t *input,

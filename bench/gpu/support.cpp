@@ -23,7 +23,8 @@ void fill_text(uint8_t *to, uint64_t bytes, uint64_t seed) {
     char number[24];
     const char *word = words[random.below(16)];
     if (random.below(3) == 0) {
-      snprintf(number, sizeof number, "%llx ", static_cast<unsigned long long>(random.next()) >> 30);
+      const unsigned long long some = random.next() >> 30;
+      snprintf(number, sizeof number, "%llx ", some);
       word = number;
     }
     const uint64_t length = strlen(word), some = length < bytes - at ? length : bytes - at;

@@ -22,8 +22,8 @@ warp_status guarded(F &&f) {
   }
 }
 
-/* Runs `make(context)`'s operation as a job, or at once where `job` is null. The arguments are checked by
- * the caller: `is_valid`. */
+/* Runs `make(context)`'s operation as a job, or at once where `job` is null. The arguments are
+ * checked by the caller: `is_valid`. */
 template <class Make>
 warp_status run(warp_context handle, bool is_valid, warp_job *job, Make &&make) {
   return guarded([&] {

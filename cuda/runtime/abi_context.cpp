@@ -13,9 +13,9 @@ using namespace warp;
 namespace {
 
 constexpr uint32_t SLOTS_MOST = 64;
-constexpr uint32_t CAPABILITIES = WARP_CAP_BOUNDARY | WARP_CAP_BLAKE3 | WARP_CAP_AEAD | WARP_CAP_LZ4 |
-                                  WARP_CAP_ENTROPY | WARP_CAP_FUSED | WARP_CAP_SCHEDULER |
-                                  WARP_CAP_PINNED;
+constexpr uint32_t CAPABILITIES = WARP_CAP_BOUNDARY | WARP_CAP_BLAKE3 | WARP_CAP_AEAD |
+                                  WARP_CAP_LZ4 | WARP_CAP_ENTROPY | WARP_CAP_FUSED |
+                                  WARP_CAP_SCHEDULER | WARP_CAP_PINNED;
 /* Of the device's memory: what one item is sure to fit in, with its output and scratch. */
 constexpr uint64_t BATCH_SHARE = 16;
 constexpr uint64_t BATCH_BYTES_MOST = uint64_t{256} << 20;
@@ -27,8 +27,8 @@ void give(const warp_info &info, warp_info *to) {
   to->size = size;
 }
 
-warp_status read_file(int32_t fd, uint64_t offset, uint8_t *memory, uint64_t length, uint64_t *count,
-                      Failure &failure) {
+warp_status read_file(int32_t fd, uint64_t offset, uint8_t *memory, uint64_t length,
+                      uint64_t *count, Failure &failure) {
   uint64_t done = 0;
   while (done < length) {
     const ssize_t some =

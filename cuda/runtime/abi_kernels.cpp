@@ -118,22 +118,24 @@ warp_status warp_merkle(warp_context context, const uint8_t *key, const uint8_t 
              [&](Context &) { return merkle_operation(key, leaves, n, out); });
 }
 
-warp_status warp_seal(warp_context context, const uint8_t *base, const uint64_t *offsets, uint64_t n,
-                      const uint8_t *keys, uint32_t key_stride, const uint8_t *nonces,
+warp_status warp_seal(warp_context context, const uint8_t *base, const uint64_t *offsets,
+                      uint64_t n, const uint8_t *keys, uint32_t key_stride, const uint8_t *nonces,
                       const uint8_t *aad, const uint64_t *aad_offsets, uint8_t *out,
                       const uint64_t *out_offsets, warp_job *job) {
+  const Batch batch = {base, offsets, n};
   return run_aead(context,
-                  {false, {base, offsets, n}, keys, key_stride, nonces, {}, out, out_offsets, nullptr},
-                  aad, aad_offsets, job);
+                  {false, batch, keys, key_stride, nonces, {}, out, out_offsets, nullptr}, aad,
+                  aad_offsets, job);
 }
 
-warp_status warp_open(warp_context context, const uint8_t *base, const uint64_t *offsets, uint64_t n,
-                      const uint8_t *keys, uint32_t key_stride, const uint8_t *nonces,
+warp_status warp_open(warp_context context, const uint8_t *base, const uint64_t *offsets,
+                      uint64_t n, const uint8_t *keys, uint32_t key_stride, const uint8_t *nonces,
                       const uint8_t *aad, const uint64_t *aad_offsets, uint8_t *out,
                       const uint64_t *out_offsets, uint8_t *statuses, warp_job *job) {
+  const Batch batch = {base, offsets, n};
   return run_aead(context,
-                  {true, {base, offsets, n}, keys, key_stride, nonces, {}, out, out_offsets, statuses},
-                  aad, aad_offsets, job);
+                  {true, batch, keys, key_stride, nonces, {}, out, out_offsets, statuses}, aad,
+                  aad_offsets, job);
 }
 
 warp_status warp_compress(warp_context context, uint32_t codec, int32_t, const uint8_t *dictionary,
@@ -146,9 +148,9 @@ warp_status warp_compress(warp_context context, uint32_t codec, int32_t, const u
 }
 
 warp_status warp_decompress(warp_context context, uint32_t codec, const uint8_t *dictionary,
-                            uint64_t dictionary_length, const uint8_t *base, const uint64_t *offsets,
-                            uint64_t n, uint8_t *out, const uint64_t *out_offsets, uint8_t *statuses,
-                            warp_job *job) {
+                            uint64_t dictionary_length, const uint8_t *base,
+                            const uint64_t *offsets, uint64_t n, uint8_t *out,
+                            const uint64_t *out_offsets, uint8_t *statuses, warp_job *job) {
   return run_codec(context, codec, dictionary, dictionary_length,
                    {true, {base, offsets, n}, out, out_offsets, nullptr, statuses},
                    statuses != nullptr, job);

@@ -10,7 +10,8 @@ namespace warp {
 /* Sums of sizes stay far from overflow. */
 constexpr uint64_t BYTES_MOST = uint64_t{1} << 48;
 constexpr uint64_t ITEMS_MOST = uint64_t{1} << 40;
-/* A piece has one item for so many bytes of a slot at most: what each item needs besides is bounded. */
+/* A piece has one item for so many bytes of a slot at most: what each item needs besides is
+ * bounded. */
 constexpr uint64_t BYTES_PER_ITEM = 64;
 
 struct Batch {
@@ -42,8 +43,8 @@ inline bool is_batch(const Batch &batch) {
   return are_offsets(batch.offsets, batch.n) && (batch.bytes() == 0 || batch.base != nullptr);
 }
 
-/* Copies `count` + 1 offsets so that they begin at 0. False where they no longer ascend or no longer sum
- * up to `bytes`: the device trusts them. */
+/* Copies `count` + 1 offsets so that they begin at 0. False where they no longer ascend or no
+ * longer sum up to `bytes`: the device trusts them. */
 inline bool rebase(const uint64_t *offsets, uint64_t count, uint64_t bytes, uint64_t *to) {
   const uint64_t start = offsets[0];
   uint64_t last = 0;

@@ -1,5 +1,5 @@
-/* Memory that only grows, of a slot: on the device, or pinned. It may have held plaintext and keys and
- * is zeroed before it is given back. */
+/* Memory that only grows, of a slot: on the device, or pinned. It may have held plaintext and keys
+ * and is zeroed before it is given back. */
 #ifndef WARP_RUNTIME_BLOCK_H
 #define WARP_RUNTIME_BLOCK_H
 #include "device.h"

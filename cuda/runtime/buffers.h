@@ -1,5 +1,5 @@
-/* Memory from warp_buffer_alloc, of all contexts: pinned memory is known to every device, so a job of
- * one context may name a buffer of another. */
+/* Memory from warp_buffer_alloc, of all contexts: pinned memory is known to every device, so a job
+ * of one context may name a buffer of another. */
 #ifndef WARP_RUNTIME_BUFFERS_H
 #define WARP_RUNTIME_BUFFERS_H
 #include <condition_variable>

@@ -13,7 +13,8 @@ constexpr uint32_t READERS = 2;
 constexpr uint64_t MEMORY_CAP = uint64_t{2} << 30;
 constexpr uint64_t PIECE_BYTES_LEAST = 64 * 1024;
 constexpr uint64_t PIECE_BYTES_MOST = 64 << 20;
-/* Device memory of a slot, in pieces: what goes in, what comes out, scratch, small items' tables. */
+/* Device memory of a slot, in pieces: what goes in, what comes out, scratch, small items'
+ * tables. */
 constexpr uint64_t PIECES_PER_SLOT = 8;
 
 /* A number from the environment, or 0. */

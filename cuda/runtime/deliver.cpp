@@ -39,8 +39,8 @@ int reserve_moves(Slot &slot, const std::vector<Segment> &segments, uint64_t par
 }
 
 /* Queues the copies of some segments. Moves are appended after the `used` ones. */
-int copy_all(Slot &slot, const std::vector<Segment> &segments, const uint8_t *output, uint64_t &used,
-             Stream stream) {
+int copy_all(Slot &slot, const std::vector<Segment> &segments, const uint8_t *output,
+             uint64_t &used, Stream stream) {
   if (segments.size() <= COPIES_MOST) {
     for (const Segment &one : segments) {
       const int code = copy_out(one.to, output + one.from, one.bytes, stream);
@@ -123,8 +123,8 @@ struct Packed {
 
 }  // namespace
 
-int deliver(Slot &slot, std::vector<Segment> segments, const uint8_t *output, uint64_t staging_bytes,
-            Stream stream) {
+int deliver(Slot &slot, std::vector<Segment> segments, const uint8_t *output,
+            uint64_t staging_bytes, Stream stream) {
   join(segments);
   if (segments.empty()) return 0;
   uint64_t bytes = 0, used = 0;

@@ -1,11 +1,10 @@
 /* The device as the runtime uses it: a few calls, with two implementations.
  *
  *   device_cuda.cpp   the CUDA runtime
- *   device_host.cpp   the CPU: streams are threads, device memory is host memory, so that everything
- *                     above this line is tested, raced and sanitized on machines without a GPU
+ *   device_host.cpp   the CPU: streams are threads, device memory is host memory; everything above
+ *                     this line is so tested and sanitized on machines without a GPU
  *
- * Calls return 0 or the device's error code. The device is chosen per thread (device_use).
- */
+ * Calls return 0 or the device's error code. The device is chosen per thread (device_use). */
 #ifndef WARP_RUNTIME_DEVICE_H
 #define WARP_RUNTIME_DEVICE_H
 #include <functional>
@@ -56,9 +55,9 @@ int copy_out(void *host, const void *device, uint64_t bytes, Stream stream);
 int copy_within(void *to, const void *from, uint64_t bytes, Stream stream);
 int fill(void *device, uint8_t value, uint64_t bytes, Stream stream);
 
-/* Runs `kernels`, which queues kernels on the stream that it is given. It must own what it names: with
- * the CPU it runs later. A refusal (not WARP_OK) is the device's failure: the runtime has checked its
- * arguments. */
+/* Runs `kernels`, which queues kernels on the stream that it is given. It must own what it names:
+ * with the CPU it runs later. A refusal (not WARP_OK) is the device's failure: the runtime has
+ * checked its arguments. */
 int launch(Stream stream, std::function<warp_status(Stream)> kernels);
 
 }  // namespace warp

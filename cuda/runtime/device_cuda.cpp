@@ -81,7 +81,8 @@ int device_free_bytes(uint64_t *bytes) {
   return code;
 }
 
-/* An allocation that fails leaves its error behind for the next launch to find: it is taken away. */
+/* An allocation that fails leaves its error behind for the next launch to find: it is taken
+ * away. */
 int device_allocate(void **memory, uint64_t bytes) {
   cudaError_t code = cudaMalloc(memory, bytes);
   if (code == cudaErrorMemoryAllocation) cudaGetLastError();

@@ -1,12 +1,12 @@
-/* A device made of threads. A stream is a thread that takes its work in order, so copies and kernels
- * run beside the caller and beside each other exactly as far as the runtime's events allow: what the
- * runtime forgets to wait for is a race that the thread sanitizer sees.
+/* A device made of threads. A stream is a thread that takes its work in order, so copies and
+ * kernels run beside the caller and beside each other exactly as far as the runtime's events allow:
+ * what the runtime forgets to wait for is a race that the thread sanitizer sees.
  *
  * Environment, read when a context is opened:
  *   WARP_CUDA_SHIM_DEVICES  how many devices there are (1)
  *   WARP_CUDA_SHIM_MEMORY   bytes of memory of each (1 GiB)
  *   WARP_CUDA_SHIM_FAIL     the device is lost at this launch (1 is the first; 0 never)
- */
+ * */
 #include <atomic>
 #include <condition_variable>
 #include <cstdio>

@@ -15,8 +15,8 @@ struct Job {
   std::function<warp_status()> read;
   std::vector<uintptr_t> held;
 
-  /* The status so far. What ends the job goes before what concerns single items, and of two alike the
-   * first stays. */
+  /* The status so far. What ends the job goes before what concerns single items, and of two alike
+   * the first stays. */
   void report(warp_status status) {
     if (status == WARP_OK) return;
     warp_status known = status_;

@@ -13,7 +13,8 @@ class Jobs {
  public:
   explicit Jobs(uint32_t slots);
 
-  /* With `handle`: queues the job, WARP_EAGAIN where all slots are taken. Else waits for its status. */
+  /* With `handle`: queues the job, WARP_EAGAIN where all slots are taken. Else waits for its
+   * status. */
   warp_status submit(std::unique_ptr<Job> job, warp_job *handle);
 
   /* The next job that is an operation, or a read; null when the context is closing. Blocks. */

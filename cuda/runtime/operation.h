@@ -2,9 +2,8 @@
  * operation says which, and queues the kernels.
  *
  * Two threads call an operation: the feeder next() .. launch(), piece after piece, and the drainer
- * place() and collect(), in the same order but later. They share only what does not change after construction, and
- * the piece.
- */
+ * place() and collect(), in the same order but later. They share only what does not change after
+ * construction, and the piece. */
 #ifndef WARP_RUNTIME_OPERATION_H
 #define WARP_RUNTIME_OPERATION_H
 #include <vector>
@@ -63,8 +62,8 @@ class Operation {
   /* Describes the next piece; false when there is none. */
   virtual bool next(Piece &piece) = 0;
 
-  /* Whether a piece begins where its predecessor's results say: then follow() is called between next()
-   * and fill(), for all but the first. */
+  /* Whether a piece begins where its predecessor's results say: then follow() is called between
+   * next() and fill(), for all but the first. */
   virtual bool is_sequential() const { return false; }
   virtual warp_status follow(Piece &piece, const Piece &before, const uint8_t *results) {
     (void)piece, (void)before, (void)results;
@@ -84,8 +83,8 @@ class Operation {
     return WARP_OK;
   }
 
-  /* Hands out the results, when the output is where it belongs. WARP_EAUTH and WARP_EDATA do not end
-   * the job. */
+  /* Hands out the results, when the output is where it belongs. WARP_EAUTH and WARP_EDATA do not
+   * end the job. */
   virtual warp_status collect(const Piece &piece, const uint8_t *results) = 0;
 };
 

@@ -1,5 +1,5 @@
-/* The operations of the ABI. Arguments are as the header says and already checked. `piece_bytes`: what a
- * piece carries, each way, unless one item is larger. */
+/* The operations of the ABI. Arguments are as the header says and already checked. `piece_bytes`:
+ * what a piece carries, each way, unless one item is larger. */
 #ifndef WARP_RUNTIME_OPERATIONS_H
 #define WARP_RUNTIME_OPERATIONS_H
 #include <memory>

@@ -1,5 +1,5 @@
-/* Copies by kernels instead of copy engines: many small ones at once, and small ones that must not queue
- * behind large ones. Targets may be pinned host memory. */
+/* Copies by kernels instead of copy engines: many small ones at once, and small ones that must not
+ * queue behind large ones. Targets may be pinned host memory. */
 #ifndef WARP_RUNTIME_PACK_H
 #define WARP_RUNTIME_PACK_H
 #include "device.h"

@@ -38,7 +38,7 @@ Pipeline::~Pipeline() {
   streams_.close();
 }
 
-/* ---- feeder -------------------------------------------------------------------------------------- */
+/* ---- feeder ---------------------------------------------------------------------------------- */
 
 void Pipeline::feed_all() {
   check(device_use(options_.device), "choosing the device");
@@ -112,7 +112,8 @@ warp_status Pipeline::queue_piece(Slot &slot, Operation &operation, Piece &piece
   return check(code, "computing");
 }
 
-/* Makes the slot's memory large enough. Device memory of all slots goes before the cap is broken. */
+/* Makes the slot's memory large enough. Device memory of all slots goes before the cap is
+ * broken. */
 warp_status Pipeline::prepare(Slot &slot, const Piece &piece) {
   int code = slot.meta.reserve(piece.meta_bytes);
   if (code == 0) code = slot.results.reserve(piece.results_bytes);
@@ -162,7 +163,7 @@ void Pipeline::push(Entry entry) {
   changed_.notify_all();
 }
 
-/* ---- drainer ------------------------------------------------------------------------------------- */
+/* ---- drainer --------------------------------------------------------------------------------- */
 
 bool Pipeline::pop(Entry &entry) {
   std::unique_lock<std::mutex> lock(mutex_);

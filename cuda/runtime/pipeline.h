@@ -1,9 +1,8 @@
-/* Moves pieces through the device. Copies in, kernels and copies out have a stream each, and slots go
- * round: while one piece is computed, the next is copied in and the one before is copied out.
+/* Moves pieces through the device. Copies in, kernels and copies out have a stream each, and slots
+ * go round: while one piece is computed, the next is copied in and the one before is copied out.
  *
- * The feeder takes jobs in order, cuts them into pieces, stages, and queues copies in and kernels; the
- * drainer waits for each piece, copies its results out and ends jobs.
- */
+ * The feeder takes jobs in order, cuts them into pieces, stages, and queues copies in and kernels;
+ * the drainer waits for each piece, copies its results out and ends jobs. */
 #ifndef WARP_RUNTIME_PIPELINE_H
 #define WARP_RUNTIME_PIPELINE_H
 #include <condition_variable>

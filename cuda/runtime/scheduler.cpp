@@ -45,9 +45,10 @@ warp_status Scheduler::finish(int code) {
   return check(code);
 }
 
-/* ---- memory -------------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
-/* Makes the desk large enough for so many slots: events, or entries of a dispatch. Nothing is queued. */
+/* Makes the desk large enough for so many slots: events, or entries of a dispatch. Nothing is
+ * queued. */
 int Scheduler::desk(uint64_t slots) {
   if (slots <= desk_slots_) return 0;
   Layout layout;
@@ -107,7 +108,7 @@ int Scheduler::clear_stats() {
   return fill(desk_device_ + desk_.stats, 0, WARP_STATS * sizeof(uint64_t), stream_);
 }
 
-/* ---- what comes in ------------------------------------------------------------------------------- */
+/* ---- what comes in --------------------------------------------------------------------------- */
 
 warp_status Scheduler::put(uint32_t first, uint32_t n, const uint16_t *candidates,
                            const uint16_t *sizes, const uint8_t *priorities) {
@@ -180,7 +181,7 @@ warp_status Scheduler::apply(uint32_t n, const uint32_t *slots, const uint8_t *k
   return counted(code, WARP_STAT_EVENTS, applied);
 }
 
-/* ---- passes -------------------------------------------------------------------------------------- */
+/* ---- passes ---------------------------------------------------------------------------------- */
 
 warp_status Scheduler::fold() {
   return finish(pass([this](Stream on) { return scheduler_fold_launch(on, &params_, state_); }));
@@ -255,7 +256,8 @@ warp_status Scheduler::take_queue(int code, const SchedulerQueue &queue) {
   memcpy(&count, host + desk_.count, sizeof count);
   count = std::min(count, queue.limit);
   if (count != 0) {
-    code = copy_out(host + desk_.slots, on_device<uint32_t>(desk_.slots), 4 * uint64_t{count}, stream_);
+    code = copy_out(host + desk_.slots, on_device<uint32_t>(desk_.slots), 4 * uint64_t{count},
+                    stream_);
     if (code == 0) {
       code = copy_out(host + desk_.edges, on_device<uint16_t>(desk_.edges), 2 * uint64_t{count},
                       stream_);
@@ -323,7 +325,7 @@ warp_status Scheduler::tick(const warp_scheduler_tick_params &tick, uint32_t eve
   return WARP_OK;
 }
 
-/* ---- what goes out ------------------------------------------------------------------------------- */
+/* ---- what goes out --------------------------------------------------------------------------- */
 
 warp_status Scheduler::best(uint32_t n, const uint32_t *slots, uint16_t *out) {
   warp_status status = check(desk(std::min<uint64_t>(n, PART_SLOTS)));
@@ -336,7 +338,8 @@ warp_status Scheduler::best(uint32_t n, const uint32_t *slots, uint16_t *out) {
                                      on_device<uint16_t>(desk_.edges));
       });
     }
-    if (code == 0) code = read_out(out + 3 * at, on_device<uint16_t>(desk_.edges), BEST_BYTES * some);
+    const uint16_t *const found = on_device<uint16_t>(desk_.edges);
+    if (code == 0) code = read_out(out + 3 * at, found, BEST_BYTES * some);
     status = finish(code);
   }
   return status;
@@ -353,10 +356,11 @@ warp_status Scheduler::read(uint32_t first, uint32_t n, uint16_t *assigned, uint
 
 warp_status Scheduler::read_edges(uint32_t first, uint32_t n, uint32_t *words, int32_t *prices,
                                   uint64_t *loads) {
+  const uint64_t count = n;
   int code = 0;
-  if (words != nullptr) code = read_out(words, columns_.words + first, 4 * uint64_t{n});
-  if (code == 0 && prices != nullptr) code = read_out(prices, columns_.prices + first, 4 * uint64_t{n});
-  if (code == 0 && loads != nullptr) code = read_out(loads, columns_.loads + first, 8 * uint64_t{n});
+  if (words != nullptr) code = read_out(words, columns_.words + first, 4 * count);
+  if (code == 0 && prices != nullptr) code = read_out(prices, columns_.prices + first, 4 * count);
+  if (code == 0 && loads != nullptr) code = read_out(loads, columns_.loads + first, 8 * count);
   return check(code);
 }
 

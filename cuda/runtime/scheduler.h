@@ -16,7 +16,8 @@ struct SchedulerQueue {
 
 class Scheduler {
  public:
-  Scheduler(std::shared_ptr<Context> context, warp_context owner, const warp_scheduler_params &params)
+  Scheduler(std::shared_ptr<Context> context, warp_context owner,
+            const warp_scheduler_params &params)
       : owner_(owner), params_(params), context_(std::move(context)) {}
   ~Scheduler() { close(); }
 
@@ -54,7 +55,8 @@ class Scheduler {
   warp_status digest(uint64_t *digest);
 
  private:
-  /* What goes in and comes out with one pass: the same places on the host, pinned, and on the device. */
+  /* What goes in and comes out with one pass: the same places on the host, pinned, and on the
+   * device. */
   struct Desk {
     uint64_t stats, count, slots, kinds, edges, loads;
     uint64_t bytes;

@@ -4,7 +4,8 @@
 
 namespace warp {
 
-/* New bytes are from input[piece.first]; the tail of the window before, less than max, comes in meta. */
+/* New bytes are from input[piece.first]; the tail of the window before, less than max, comes in
+ * meta. */
 void WindowOperation::describe(Piece &piece, uint64_t bytes) const {
   piece.first = next_;
   piece.count = 1;

@@ -1,7 +1,7 @@
-/* One long input that is cut into chunks, window after window. A window begins where the last chunk of
- * the one before ended, which is known only when that is computed; but what it needs beyond the tail of
- * the one before is known at once, and is uploaded meanwhile. So the input goes over the bus once, but
- * for the tails. */
+/* One long input that is cut into chunks, window after window. A window begins where the last chunk
+ * of the one before ended, which is known only when that is computed; but what it needs beyond the
+ * tail of the one before is known at once, and is uploaded meanwhile. So the input goes over the
+ * bus once, but for the tails. */
 #ifndef WARP_RUNTIME_WINDOW_H
 #define WARP_RUNTIME_WINDOW_H
 #include <cstring>

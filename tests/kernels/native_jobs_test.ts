@@ -66,7 +66,7 @@ function isDone({ out }: Hashing): boolean {
 const LONG_BLOCKS = 16_384;
 
 if (library !== undefined) {
-  const { symbols, path: libraryFile } = library;
+  const { symbols, path: libraryFile } = library, blocking = openBlocking(libraryFile);
   const slowly = <T>(body: () => T): T => {
     symbols.warp_isa_limit(0);
     try {
@@ -233,7 +233,6 @@ if (library !== undefined) {
   });
 
   Deno.test("native contexts closed by one thread while others use them", async () => {
-    const blocking = openBlocking(libraryFile);
     for (let round = 0; round < 15; round++) {
       const context = new TestContext(symbols, { threads: 2, slots: 8 }), { handle } = context;
       const jobs = Array.from({ length: 6 }, () => hashing(300)),
