@@ -56,6 +56,11 @@ export const VERBS: VerbTable = {
     summary: "print the public halves of a key file",
     load: async () => (await keys()).keyShowCommand,
   },
+  "bench kernels": {
+    group: "Tools",
+    summary: "measure every kernel on every backend",
+    load: async () => (await import("./kernels/cli.ts")).benchKernelsCommand,
+  },
   "doctor": {
     group: "Tools",
     summary: "show what this machine has and which kernel backends are used",

@@ -1,22 +1,26 @@
 /**
- * `warp doctor`: what this machine has, and which kernel backend is used for what and why.
+ * `warp doctor`: what this machine has, and which kernel backend is used for what and why; and
+ * `warp bench kernels`: how fast they are.
  *
  * @module
  */
 import { object } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
-import { optional } from "@optique/core/modifiers";
+import { multiple, optional, withDefault } from "@optique/core/modifiers";
 import { option } from "@optique/core/primitives";
-import { choice } from "@optique/core/valueparser";
+import { choice, float, string } from "@optique/core/valueparser";
 import { type CommandIo, defineCommand } from "../actors/base/command.ts";
 import { WarpError } from "../actors/base/errors.ts";
 import { printableText } from "../actors/base/terminal.ts";
 import { formatBytes } from "../actors/base/units.ts";
 import { versionFacts } from "../actors/base/version.ts";
+import type { BenchRow, Limits } from "./bench/bench.ts";
 import type { DeviceReport } from "./devices.ts";
 import type { KernelReport } from "./examine.ts";
+import type { BackendName } from "./kernel.ts";
 import { type Subject, tryInChild, tryLibraries } from "./trial_process.ts";
 
+const BACKENDS = ["native", "system", "node", "portable", "cuda", "webgpu"] as const;
 const SUBJECTS = ["native", "cuda", "webgpu"] as const;
 
 export const doctorCommand = defineCommand<{ readonly probe?: Subject | undefined }>({
@@ -63,6 +67,72 @@ export const doctorCommand = defineCommand<{ readonly probe?: Subject | undefine
     });
   },
 });
+
+export const benchKernelsCommand = defineCommand<{
+  readonly backend?: BackendName | undefined;
+  readonly kernels: readonly string[];
+  readonly seconds: number;
+}>({
+  details: [
+    "GB/s of every kernel on every backend, with one thread and with all, and the ratio to what the " +
+    "machine copies (memcpy with as many threads) in the same run. Results are checked before they " +
+    "are timed; figures of a GPU include the copies to it and back.",
+    "A WebGPU adapter is measured with --backend webgpu alone.",
+  ],
+  examples: [{ line: "warp bench kernels", about: "what can this machine do?" }],
+  parser: object("Options", {
+    backend: optional(option("--backend", choice(BACKENDS, { metavar: "BACKEND" }), {
+      description: message`Only this backend: native, system, node, portable, cuda or webgpu.`,
+    })),
+    kernels: multiple(option("--kernel", string({ metavar: "KERNEL" }), {
+      description: message`Only kernels whose names begin so, such as blake3. May be repeated.`,
+    })),
+    seconds: withDefault(
+      option("--seconds", float({ metavar: "SECONDS", min: 0.001, max: 60 }), {
+        description: message`Time for each figure. Default 0.3.`,
+      }),
+      0.3,
+    ),
+  }),
+  async run(options, io) {
+    await tryLibraries();
+    const { benchKernels } = await import("./bench/bench.ts");
+    const { backend, kernels, seconds } = options;
+    const rows = benchKernels({ kernels, seconds, ...(backend === undefined ? {} : { backend }) });
+    for await (const item of rows) printBench(item, io);
+    return 0;
+  },
+});
+
+function printBench(item: { limits: Limits } | { row: BenchRow }, io: CommandIo): void {
+  const speed = (value: number | null, digits = 2) =>
+    (value === null ? "-" : value.toFixed(digits)).padStart(9);
+  if ("limits" in item) {
+    const { one, all } = item.limits;
+    io.json({ message_type: "limit", copy_one_thread: one, copy_all_threads: all });
+    if (io.options.isJson) return;
+    const cores = navigator.hardwareConcurrency;
+    io.stdout.write(`memcpy: ${one.toFixed(1)} GB/s one thread, `);
+    io.stdout.write(`${all?.toFixed(1) ?? "-"} GB/s ${cores} threads\n\n`);
+    io.stdout.write("kernel             backend   1 thread       all  of copy\n");
+    return;
+  }
+  const { kernel, backend, one, all, ratio, note } = item.row;
+  io.json({
+    message_type: "kernel",
+    kernel,
+    backend,
+    gigabytes_per_second_one: one,
+    gigabytes_per_second_all: all,
+    ratio_to_copy: ratio,
+    note,
+  });
+  if (io.options.isJson) return;
+  const line = `${kernel.padEnd(18)} ${backend.padEnd(8)} ${speed(one)} ${speed(all)} ${
+    speed(ratio, 3)
+  }  ${note}`;
+  io.stdout.write(printableText(line.trimEnd()) + "\n");
+}
 
 function machineFacts(): Record<string, string | number> {
   return {

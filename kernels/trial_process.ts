@@ -68,6 +68,8 @@ async function tryOnce(): Promise<void> {
   const wanted: [Subject, string | URL][] = [["native", libraryPath()]];
   if (hasCudaLibrary()) wanted.push(["cuda", explicitCudaLibrary() ?? builtCudaLibraryUrl()]);
   const path = trialsPath();
+  // Nowhere to keep what comes of it: every command would pay for a trial.
+  if (path === undefined) return;
   const known = readTrials(path);
   const found: Trials = {};
   for (const [subject, library] of wanted) {
