@@ -49,6 +49,10 @@ typedef void blake3_run(const struct blake3_node *nodes, int count, const uint32
 
 blake3_run blake3_run_scalar, blake3_run_vector128, blake3_run_avx2, blake3_run_avx512;
 
+/* Any length of output from one node that is a root. */
+void blake3_expand(const struct blake3_node *node, const uint32_t key[8], uint32_t flags,
+                   uint8_t *out, uint64_t out_length);
+
 /* warp_blake3 without its checks. */
 void blake3_hash_many(uint32_t kind, const uint8_t *key, const uint8_t *base,
                       const uint64_t *offsets, uint64_t n, uint8_t *out, int is_parallel);

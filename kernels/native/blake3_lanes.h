@@ -140,8 +140,8 @@ static void run_mixed(const struct blake3_node *nodes, int count, const uint32_t
   store(nodes, count, cv);
 }
 
-/* Lanes of one full block, and idle ones. */
-static void run_parents(const struct blake3_node *nodes, int count, const uint32_t key[8],
+/* Lanes of one full block that is all there is, and idle ones. */
+static void run_blocks(const struct blake3_node *nodes, int count, const uint32_t key[8],
                         uint32_t flags) {
   const uint8_t *from[LANES];
   uint32_t last[LANES];
@@ -157,15 +157,25 @@ static void run_parents(const struct blake3_node *nodes, int count, const uint32
   store(nodes, count, cv);
 }
 
+static int are_blocks(const struct blake3_node *nodes, int count) {
+  for (int lane = 0; lane < count; lane++)
+    if (nodes[lane].length != BLOCK_BYTES || nodes[lane].counter != 0) return 0;
+  return 1;
+}
+
+static int are_leaves(const struct blake3_node *nodes, int count) {
+  for (int lane = 0; lane < count; lane++)
+    if (nodes[lane].length != LEAF_BYTES) return 0;
+  return count == LANES;
+}
+
 void RUN(const struct blake3_node *nodes, int count, const uint32_t key[8], uint32_t flags) {
-  if ((flags & PARENT) != 0) {
-    run_parents(nodes, count, key, flags);
-    return;
-  }
-  int is_full = count == LANES;
-  for (int lane = 0; lane < count && is_full; lane++) is_full = nodes[lane].length == LEAF_BYTES;
-  if (is_full)
+  if ((flags & PARENT) != 0)
+    run_blocks(nodes, count, key, flags);
+  else if (are_leaves(nodes, count))
     run_full(nodes, key, flags);
+  else if (are_blocks(nodes, count))
+    run_blocks(nodes, count, key, flags | CHUNK_START | CHUNK_END);
   else
     run_mixed(nodes, count, key, flags);
 }

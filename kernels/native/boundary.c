@@ -53,144 +53,121 @@ static boundary_find *best_find(void) {
 struct cutter {
   struct boundary_scan scan;
   uint32_t enter[256], leave[256];
-  uint32_t avg_bits, min, max, is_last;
-  uint32_t *cuts;
+  boundary_find *find;
+  uint32_t avg_bits, min, max;
+};
+
+/* End of the chunk that starts at `start`, or 0 when it is not complete. */
+static size_t chunk_end(const struct cutter *cutter, size_t start) {
+  const size_t length = cutter->scan.length, most = start + cutter->max;
+  if (length - start < cutter->min) return 0;
+  const size_t turn = start + ((size_t)1 << cutter->avg_bits) - 1;
+  const size_t limit = most < length ? most : length;
+  const size_t end = cutter->find(&cutter->scan, start + cutter->min - 1, turn, limit);
+  return end == 0 && most <= length ? most : end;
+}
+
+struct cuts {
+  uint32_t *ends;
   uint32_t capacity, count;
 };
 
-static int add_cut(struct cutter *cutter, size_t end) {
-  if (cutter->count == cutter->capacity) return 0;
-  cutter->cuts[cutter->count++] = (uint32_t)end;
+static int add_cut(struct cuts *cuts, size_t end) {
+  if (cuts->count == cuts->capacity) return 0;
+  cuts->ends[cuts->count++] = (uint32_t)end;
   return 1;
 }
 
-static warp_status finish(struct cutter *cutter, size_t start) {
-  const size_t length = cutter->scan.length;
-  if (cutter->is_last == 0 || start == length) return WARP_OK;
-  return add_cut(cutter, length) ? WARP_OK : WARP_ENOSPC;
-}
-
-static warp_status cut_serially(struct cutter *cutter) {
-  const size_t length = cutter->scan.length, avg = (size_t)1 << cutter->avg_bits;
-  boundary_find *find = best_find();
-  size_t start = 0;
-  while (length - start >= cutter->min) {
-    const size_t most = start + cutter->max, limit = most < length ? most : length;
-    size_t end = find(&cutter->scan, start + cutter->min - 1, start + avg - 1, limit);
-    if (end == 0 && most <= length) end = most;
-    if (end == 0) break;
-    if (!add_cut(cutter, end)) return WARP_ENOSPC;
-    start = end;
+/* Cuts from *start on until a chunk starts at `limit` or beyond, or is not complete; *start becomes the
+ * start of that one. 0 when there is no more room. */
+static int cut_until(const struct cutter *cutter, size_t *start, size_t limit, struct cuts *cuts) {
+  while (*start < limit) {
+    const size_t end = chunk_end(cutter, *start);
+    if (end == 0) return 1;
+    if (!add_cut(cuts, end)) return 0;
+    *start = end;
   }
-  return finish(cutter, start);
+  return 1;
 }
 
 /* ---- parallel ------------------------------------------------------------------------------------
  *
- * Whether a position may end a chunk depends on the 48 bytes before it, not on where chunks start. So
- * segments are searched side by side for positions that match the loose mask, and cuts are then picked
- * from that short list. Small chunks have too many matches for this to pay. */
+ * Where a chunk ends depends on where it starts, but cutting from a wrong start soon comes upon a right
+ * cut, and is right from there on. So segments are cut side by side as if a chunk started at each, and
+ * joined: where the right cuts leave a segment's own, chunks are cut one by one until both agree. */
 
-#define PARALLEL_AVG_BITS_LEAST 12
-#define SEGMENT_BYTES ((size_t)512 * 1024)
+#define SEGMENT_BYTES_LEAST ((size_t)512 * 1024)
+#define SEGMENT_CHUNKS 64
 
 struct segment {
-  uint32_t *matches; /* ends of possible chunks; the top bit of `strict` is set where strict matches */
-  uint8_t *strict;
-  uint32_t count, room;
-  int is_full;
+  struct cuts cuts;
+  size_t start;
 };
 
-struct search {
-  const struct boundary_scan *scan;
-  boundary_find *find;
-  struct segment *segments;
-  size_t first; /* of all segments */
+struct segments {
+  const struct cutter *cutter;
+  struct segment *segment;
+  size_t bytes;
 };
 
-static void search_segment(void *argument, uint32_t index) {
-  const struct search *search = argument;
-  const struct boundary_scan *scan = search->scan;
-  struct segment *segment = &search->segments[index];
-  size_t at = search->first + index * SEGMENT_BYTES;
-  size_t limit = at + SEGMENT_BYTES;
-  if (limit > scan->length) limit = scan->length;
-  while (at < limit) {
-    const size_t end = search->find(scan, at, at, limit);
-    if (end == 0) break;
-    if (segment->count == segment->room) {
-      segment->is_full = 1;
-      return;
-    }
-    segment->strict[segment->count] = (boundary_hash(scan, end - 1) & scan->strict) == scan->strict;
-    segment->matches[segment->count++] = (uint32_t)end;
-    at = end;
+/* A multiple of the longest chunk: where there is nothing but longest chunks, segments agree at once. */
+static size_t segment_bytes(const struct cutter *cutter) {
+  const size_t wanted = (size_t)SEGMENT_CHUNKS << cutter->avg_bits, max = cutter->max;
+  const size_t least = wanted > SEGMENT_BYTES_LEAST ? wanted : SEGMENT_BYTES_LEAST;
+  return (least + max - 1) / max * max;
+}
+
+static void cut_segment(void *argument, uint32_t index) {
+  const struct segments *segments = argument;
+  struct segment *segment = &segments->segment[index];
+  size_t start = segment->start;
+  /* There is room: no chunk is below the least, and one may end beyond the segment. */
+  (void)cut_until(segments->cutter, &start, segment->start + segments->bytes, &segment->cuts);
+}
+
+/* Whether a chunk starts at `at` among the segment's own; *next becomes the first end after it. */
+static int agrees(const struct segment *segment, size_t at, uint32_t *next) {
+  const struct cuts *own = &segment->cuts;
+  while (*next < own->count && own->ends[*next] <= at) (*next)++;
+  return at == segment->start || (*next > 0 && own->ends[*next - 1] == at);
+}
+
+/* Cuts from *start to the segment's end; 0 without room. */
+static int join_segment(const struct segments *segments, const struct segment *segment,
+                        size_t *start, struct cuts *cuts) {
+  const size_t limit = segment->start + segments->bytes;
+  uint32_t next = 0;
+  while (*start < limit && !agrees(segment, *start, &next)) {
+    const size_t before = *start;
+    if (!cut_until(segments->cutter, start, before + 1, cuts)) return 0;
+    if (*start == before) return 1;
   }
-}
-
-/* The next match from position `from` (an end) on, over all segments. */
-struct cursor {
-  const struct segment *segments;
-  uint32_t count, segment, match;
-};
-
-static const uint32_t *peek(struct cursor *cursor) {
-  while (cursor->segment < cursor->count &&
-         cursor->match == cursor->segments[cursor->segment].count) {
-    cursor->segment++;
-    cursor->match = 0;
+  if (*start >= limit) return 1;
+  for (; next < segment->cuts.count; next++) {
+    if (!add_cut(cuts, segment->cuts.ends[next])) return 0;
+    *start = segment->cuts.ends[next];
   }
-  return cursor->segment == cursor->count
-             ? NULL
-             : &cursor->segments[cursor->segment].matches[cursor->match];
+  return 1;
 }
 
-static int is_strict(const struct cursor *cursor) {
-  return cursor->segments[cursor->segment].strict[cursor->match];
-}
-
-static warp_status pick_cuts(struct cutter *cutter, struct segment *segments, uint32_t count) {
-  const size_t length = cutter->scan.length, avg = (size_t)1 << cutter->avg_bits;
-  struct cursor cursor = {segments, count, 0, 0};
-  size_t start = 0;
-  while (length - start >= cutter->min) {
-    const size_t most = start + cutter->max, limit = most < length ? most : length;
-    size_t end = 0;
-    for (const uint32_t *match = peek(&cursor); match != NULL && *match <= limit;
-         cursor.match++, match = peek(&cursor)) {
-      const size_t size = *match - start;
-      if (*match < start + cutter->min || (size < avg && !is_strict(&cursor))) continue;
-      end = *match;
-      break;
-    }
-    if (end == 0 && most <= length) end = most;
-    if (end == 0) break;
-    if (!add_cut(cutter, end)) return WARP_ENOSPC;
-    start = end;
-  }
-  return finish(cutter, start);
-}
-
-static warp_status cut_in_parallel(struct cutter *cutter) {
-  const size_t first = WINDOW - 1, length = cutter->scan.length;
-  const uint32_t count = (uint32_t)((length - first + SEGMENT_BYTES - 1) / SEGMENT_BYTES);
-  const uint32_t room = (uint32_t)(SEGMENT_BYTES >> (cutter->avg_bits - 2)) * 4 + 64;
-  struct segment *segments = calloc(count, sizeof *segments + room * 5);
-  if (segments == NULL) return cut_serially(cutter);
-  uint32_t *matches = (uint32_t *)(segments + count);
-  uint8_t *strict = (uint8_t *)(matches + (size_t)count * room);
+/* 0 without memory; otherwise *has_room says whether all cuts fit. */
+static int cut_in_parallel(const struct cutter *cutter, size_t *start, struct cuts *cuts,
+                           int *has_room) {
+  const size_t length = cutter->scan.length, bytes = segment_bytes(cutter);
+  const uint32_t count = (uint32_t)((length + bytes - 1) / bytes);
+  const size_t room = bytes / cutter->min + 1;
+  struct segment *segment = malloc(count * (sizeof *segment + room * sizeof(uint32_t)));
+  if (segment == NULL) return 0;
+  uint32_t *ends = (uint32_t *)(segment + count);
   for (uint32_t i = 0; i < count; i++)
-    segments[i] =
-        (struct segment){matches + (size_t)i * room, strict + (size_t)i * room, 0, room, 0};
-  struct search search = {&cutter->scan, best_find(), segments, first};
-  warp_for(1, count, search_segment, &search);
-  int is_full = 0;
-  for (uint32_t i = 0; i < count; i++) is_full |= segments[i].is_full;
-  /* Hostile or degenerate input matches everywhere. */
-  const warp_status status =
-      is_full ? cut_serially(cutter) : pick_cuts(cutter, segments, count);
-  free(segments);
-  return status;
+    segment[i] = (struct segment){{ends + i * room, (uint32_t)room, 0}, i * bytes};
+  struct segments segments = {cutter, segment, bytes};
+  warp_for(1, count, cut_segment, &segments);
+  *has_room = 1;
+  for (uint32_t i = 0; i < count && *has_room; i++)
+    *has_room = join_segment(&segments, &segment[i], start, cuts);
+  free(segment);
+  return 1;
 }
 
 /* ---- interface ----------------------------------------------------------------------------------- */
@@ -203,22 +180,27 @@ int boundary_are_valid(const warp_boundary_params *params) {
 }
 
 warp_status boundary_cut(const warp_boundary_params *params, const uint8_t *input, uint64_t length,
-                         uint32_t is_last, int is_parallel, uint32_t *cuts, uint32_t capacity,
+                         uint32_t is_last, int is_parallel, uint32_t *ends, uint32_t capacity,
                          uint32_t *count) {
   const uint32_t *table = params->table, avg_bits = params->avg_bits;
-  struct cutter cutter = {.avg_bits = avg_bits, .min = params->min, .max = params->max,
-                          .is_last = is_last, .cuts = cuts, .capacity = capacity};
+  struct cutter cutter = {.find = best_find(), .avg_bits = avg_bits, .min = params->min,
+                          .max = params->max};
   for (int byte = 0; byte < 256; byte++) {
     cutter.enter[byte] = table[byte >> 4] ^ table[16 + (byte & 15)];
     cutter.leave[byte] = boundary_rotl(cutter.enter[byte], WINDOW % 32);
   }
   cutter.scan = (struct boundary_scan){input, length, table, cutter.enter, cutter.leave,
                                        (1u << (avg_bits + 2)) - 1, (1u << (avg_bits - 2)) - 1};
-  const int is_worth = is_parallel && avg_bits >= PARALLEL_AVG_BITS_LEAST &&
-                       length >= 2 * SEGMENT_BYTES && warp_pool_width() > 1;
-  const warp_status status = is_worth ? cut_in_parallel(&cutter) : cut_serially(&cutter);
-  *count = cutter.count;
-  return status;
+  struct cuts cuts = {ends, capacity, 0};
+  size_t start = 0;
+  int has_room = 1;
+  const int is_worth =
+      is_parallel && warp_pool_width() > 1 && length >= 2 * segment_bytes(&cutter);
+  if (!is_worth || !cut_in_parallel(&cutter, &start, &cuts, &has_room))
+    has_room = cut_until(&cutter, &start, length, &cuts);
+  if (has_room && is_last != 0 && start < length) has_room = add_cut(&cuts, length);
+  *count = cuts.count;
+  return has_room ? WARP_OK : WARP_ENOSPC;
 }
 
 struct boundary_arguments {

@@ -204,13 +204,14 @@ static uint32_t zstd_pack(const struct codec_arguments *a, const uint8_t *input,
     used = zstd.compress_with(state->compressor, out, capacity, input, length, prepared);
   }
   /* Errors are the topmost values of size_t. */
-  return used <= capacity ? (uint32_t)used : 0;
+  return used <= capacity && used <= UINT32_MAX ? (uint32_t)used : 0;
 }
 
 static int zstd_unpack(const struct codec_arguments *a, const uint8_t *input, uint64_t length,
                        uint8_t *out, uint64_t out_length) {
   struct state *state = state_for(a->dictionary, a->dictionary_length);
-  if (state == NULL) return 0;
+  /* libzstd takes no bytes at all for no frames at all. */
+  if (state == NULL || length == 0) return 0;
   if (a->dictionary == NULL)
     return zstd.decompress(state->decompressor, out, out_length, input, length) == out_length;
   void *prepared = decompressor_table(state);
@@ -271,8 +272,8 @@ static warp_status check(const struct codec_arguments *a, const void *results) {
   if (a->n == 0) return WARP_OK;
   if (a->n > UINT32_MAX || a->offsets == NULL || a->out_offsets == NULL || results == NULL)
     return WARP_EINVAL;
-  if (a->base == NULL && a->offsets[a->n] != a->offsets[0]) return WARP_EINVAL;
-  if (a->out == NULL && a->out_offsets[a->n] != a->out_offsets[0]) return WARP_EINVAL;
+  if (a->base == NULL && a->offsets[a->n] != 0) return WARP_EINVAL;
+  if (a->out == NULL && a->out_offsets[a->n] != 0) return WARP_EINVAL;
   return warp_ascend(a->offsets, a->n) && warp_ascend(a->out_offsets, a->n) ? WARP_OK : WARP_EINVAL;
 }
 

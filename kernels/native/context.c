@@ -42,6 +42,9 @@ static struct context *new_context(uint32_t threads, uint32_t slots) {
 
 static void free_context(struct context *context) {
   warp_free_buffers(context);
+  /* Jobs that never ran still have their keys. */
+  memset(context->jobs, 0, sizeof context->jobs);
+  __asm__ volatile("" : : "r"(context) : "memory");
   pthread_cond_destroy(&context->queued);
   pthread_cond_destroy(&context->changed);
   free(context);

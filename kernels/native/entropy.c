@@ -89,7 +89,7 @@ warp_status warp_entropy(warp_context context, const uint8_t *base, const uint64
                          uint64_t n, uint32_t sample, uint16_t *out, warp_job *job) {
   if (n > UINT32_MAX || sample > SAMPLE_BYTES_MAX) return WARP_EINVAL;
   if (n != 0 && (offsets == NULL || out == NULL || !warp_ascend(offsets, n))) return WARP_EINVAL;
-  if (n != 0 && base == NULL && offsets[n] != offsets[0]) return WARP_EINVAL;
+  if (n != 0 && base == NULL && offsets[n] != 0) return WARP_EINVAL;
   for (uint64_t i = 0; sample == 0 && i < n; i++)
     if (offsets[i + 1] - offsets[i] > SAMPLE_BYTES_MAX) return WARP_EINVAL;
   const struct entropy_arguments a = {base, offsets, n, sample, out};

@@ -85,7 +85,7 @@ static uint32_t group_chunks(const struct fused_arguments *a, uint32_t chunks, u
   return groups;
 }
 
-/* Widens the cuts to offsets, from the last on: both share their memory. */
+/* Widens the cuts to offsets. */
 static void widen(const struct fused_arguments *a, uint32_t chunks) {
   const uint32_t *cuts = (const uint32_t *)a->out_offsets;
   a->raw_offsets[0] = 0;

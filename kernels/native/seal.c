@@ -41,7 +41,7 @@ static void open_items(void *argument, uint64_t first, uint64_t end) {
     a->statuses[i] = (uint8_t)aead_open(a->keys + i * a->key_stride, a->nonces + i * 12, aad,
                                         aad_length, a->base + a->offsets[i],
                                         a->offsets[i + 1] - a->offsets[i],
-                                        a->out + a->out_offsets[i]);
+                                        a->out == NULL ? NULL : a->out + a->out_offsets[i]);
   }
 }
 
@@ -69,7 +69,7 @@ static int is_valid(const struct seal_arguments *a) {
     return 0;
   if (a->key_stride != 0 && a->key_stride != 32) return 0;
   if (a->aad != NULL && a->aad_offsets == NULL) return 0;
-  if (a->base == NULL && a->offsets[a->n] != a->offsets[0]) return 0;
+  if (a->base == NULL && a->offsets[a->n] != 0) return 0;
   return warp_ascend(a->offsets, a->n) && (a->aad == NULL || warp_ascend(a->aad_offsets, a->n));
 }
 
@@ -83,6 +83,13 @@ warp_status warp_seal(warp_context context, const uint8_t *base, const uint64_t 
   return is_valid(&a) ? warp_run(context, run_seal, &a, sizeof a, job) : WARP_EINVAL;
 }
 
+/* Whether an item holds more than a tag. */
+static int have_output(const uint64_t *offsets, uint64_t n) {
+  for (uint64_t i = 0; i < n; i++)
+    if (offsets[i + 1] - offsets[i] > 16) return 1;
+  return 0;
+}
+
 warp_status warp_open(warp_context context, const uint8_t *base, const uint64_t *offsets,
                       uint64_t n, const uint8_t *keys, uint32_t key_stride, const uint8_t *nonces,
                       const uint8_t *aad, const uint64_t *aad_offsets, uint8_t *out,
@@ -90,7 +97,6 @@ warp_status warp_open(warp_context context, const uint8_t *base, const uint64_t 
   const struct seal_arguments a = {base, offsets, n, keys, key_stride, nonces,
                                    aad, aad_offsets, out, out_offsets, statuses};
   if (!is_valid(&a) || (n != 0 && statuses == NULL)) return WARP_EINVAL;
-  /* Items that hold nothing but a tag have no output. */
-  if (n != 0 && out == NULL && offsets[n] - offsets[0] > 16 * n) return WARP_EINVAL;
+  if (out == NULL && have_output(offsets, n)) return WARP_EINVAL;
   return warp_run(context, run_open, &a, sizeof a, job);
 }

@@ -59,7 +59,7 @@ if (library !== undefined) {
         const jobs = requests.map((one) => raw.hash(one));
         const statuses = await raw.finish(3);
         for (const job of jobs) assert.equal(statuses.get(job), EDEVICE, `lost at launch ${fail}`);
-        assert.equal(context.lastError(), "computing: the device was lost");
+        assert.match(context.lastError(), /: the device was lost$/);
         for (const { out, want } of requests) {
           // Digests of pieces that were done before may be there; no others.
           for (let at = 0; at < out.length; at += 32) {

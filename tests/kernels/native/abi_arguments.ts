@@ -144,6 +144,8 @@ for (const mode of [1, 2]) {
 }
 each("blake3 without offsets", (c, j) => abi.warp_blake3(c, 0, null, input, null, 1n, out, j));
 each("blake3 without base", (c, j) => abi.warp_blake3(c, 0, null, null, one, 1n, out, j));
+const fives = u64s([5, 5]);
+each("blake3 without base at 5", (c, j) => abi.warp_blake3(c, 0, null, null, fives, 1n, out, j));
 each("blake3 without out", (c, j) => abi.warp_blake3(c, 0, null, input, one, 1n, null, j));
 each("blake3, descending", (c, j) => abi.warp_blake3(c, 0, null, input, down, 2n, out, j));
 each("blake3, too many", (c, j) => abi.warp_blake3(c, 0, null, input, one, TOO_MANY, out, j));
@@ -202,6 +204,7 @@ function seal(name: string, change: SealCase): void {
   each(`open ${name}`, (c, j) => abi.warp_open(c, ...given, a.statuses, j));
 }
 seal("without base", { base: null });
+seal("without base at 5", { base: null, offsets: fives });
 seal("without offsets", { offsets: null });
 seal("without keys", { keys: null });
 seal("stride 16", { stride: 16 });
@@ -262,6 +265,8 @@ for (const codec of [STORED, 3, 2 ** 32 - 1]) code(`codec ${codec}`, { codec });
 code("LZ4 with a dictionary", { dictionary: input, dictionaryLength: 100n });
 code("a dictionary of 7 bytes", { codec: ZSTD, dictionary: input, dictionaryLength: 7n });
 code("without base", { base: null });
+code("without base at 5", { base: null, offsets: fives });
+code("without out at 5", { out: null, outOffsets: fives });
 code("without offsets", { offsets: null });
 code("without out", { out: null });
 code("without slots", { outOffsets: null });
