@@ -9,7 +9,7 @@ import { toHex } from "../base/bytes.ts";
 import type { FileEntry, FinalEntry, Meta } from "../base/entry.ts";
 import { asWarpError, isWarpError, toWireError, WarpError } from "../base/errors.ts";
 import { isWithin } from "../base/path_order.ts";
-import { MiB } from "../base/units.ts";
+import { KiB, MiB } from "../base/units.ts";
 import type { Problem } from "../chunker/protocol.ts";
 import {
   BlockGroup,
@@ -26,6 +26,8 @@ import type { ExtractTarget, TargetFile } from "./target_io.ts";
 
 const GROUP_RAW_BYTES = 4 * MiB;
 const GROUP_STEPS_MAX = 4096;
+/** A write of this length is worth a thread of its own. */
+const WRITE_LATER_BYTES = 256 * KiB;
 
 /** One thing to do with the target, in order. */
 type Step =
@@ -92,11 +94,12 @@ export class Extraction {
         }
         const first = ahead.shift();
         if (first === undefined) break;
-        this.#carryOut(first.group, await first.decoded);
+        await this.#carryOut(first.group, await first.decoded);
         buffers.push(first.buffers);
         signal.throwIfAborted();
       }
     } finally {
+      await Promise.allSettled(this.#writes);
       this.#file?.abort();
     }
   }
@@ -190,7 +193,7 @@ export class Extraction {
     return isRequested;
   }
 
-  #carryOut(group: Group, decoded: DecodedGroup): void {
+  async #carryOut(group: Group, decoded: DecodedGroup): Promise<void> {
     for (const [i, step] of group.steps.entries()) {
       switch (step.do) {
         case "entry":
@@ -206,21 +209,50 @@ export class Extraction {
           });
           break;
         case "write":
-          if (this.#file === undefined) break;
-          this.#tolerate(this.#current!.path, () => {
-            this.#file!.write(decoded.view(step.read), step.offset);
-            this.progress.bytes += step.read.length;
-          });
+          if (this.#file !== undefined) await this.#write(step, decoded);
           break;
         case "fail":
+          await this.#settle();
           this.#drop(step.entry.path, step.error);
           break;
         case "end":
+          await this.#settle();
           if (this.#file === undefined) break;
           this.#tolerate(step.entry.path, () => this.#commit(step.entry));
           break;
       }
     }
+    // The buffers go to the next group.
+    await this.#settle();
+  }
+
+  /** Writes of the current file that are under way. */
+  #writes: Promise<void>[] = [];
+
+  async #write(step: Step & { do: "write" }, decoded: DecodedGroup): Promise<void> {
+    try {
+      const bytes = decoded.view(step.read);
+      if (bytes.length < WRITE_LATER_BYTES) {
+        this.#file!.write(bytes, step.offset);
+      } else {
+        const write = this.#file!.writeLater(bytes, step.offset);
+        write.catch(() => {});
+        this.#writes.push(write);
+      }
+      this.progress.bytes += bytes.length;
+    } catch (error) {
+      await this.#settle();
+      if (this.#file !== undefined) this.#fail(this.#current!.path, error);
+    }
+  }
+
+  /** Waits for all writes: a file is not committed or aborted while one of them may still come. */
+  async #settle(): Promise<void> {
+    if (this.#writes.length === 0) return;
+    const results = await Promise.allSettled(this.#writes);
+    this.#writes = [];
+    const failed = results.find((result) => result.status === "rejected");
+    if (failed !== undefined) this.#fail(this.#current!.path, failed.reason);
   }
 
   #current: FileEntry | undefined;
@@ -280,11 +312,15 @@ export class Extraction {
     try {
       action();
     } catch (error) {
-      const known = asWarpError(error);
-      const isOwn = this.#in.isSalvage && isDamage(known);
-      if (!isOwn) throw describe(error, path);
-      this.#drop(path, known);
+      this.#fail(path, error);
     }
+  }
+
+  #fail(path: Bytes, error: unknown): void {
+    const known = asWarpError(error);
+    const isOwn = this.#in.isSalvage && isDamage(known);
+    if (!isOwn) throw describe(error, path);
+    this.#drop(path, known);
   }
 
   #drop(path: Bytes, error: WarpError): void {

@@ -41,6 +41,12 @@ export class TemporaryFile implements TargetFile {
     this.#end = Math.max(this.#end, offset + bytes.length);
   }
 
+  async writeLater(bytes: Bytes, offset: number): Promise<void> {
+    invariant(this.#handle !== undefined, "the file is open");
+    this.#end = Math.max(this.#end, offset + bytes.length);
+    await this.#own.backend.writeLater(this.#handle, bytes, offset);
+  }
+
   commit(size: number, meta: TargetMeta): void {
     invariant(this.#handle !== undefined, "the file is open");
     const { backend, dir, name, path, isForced, rules } = this.#own;

@@ -25,6 +25,8 @@ export type TargetMeta = Meta;
 export interface TargetFile {
   /** Writes all of `bytes` at `offset`; what is never written is a hole. */
   write(bytes: Bytes, offset: number): void;
+  /** As `write`, beside this thread. The file must not be committed or aborted before it is done. */
+  writeLater(bytes: Bytes, offset: number): Promise<void>;
   /**
    * Sets the size and metadata, and gives the file its name.
    *

@@ -22,6 +22,13 @@ const SYMBOLS = {
   readlinkat: { parameters: ["i32", "buffer", "buffer", "usize"], result: "i32" },
   pread: { parameters: ["i32", "buffer", "usize", "i64"], result: "i32" },
   pwrite: { parameters: ["i32", "buffer", "usize", "i64"], result: "i32" },
+  /** In a thread of the runtime's, whose errno cannot be read from here. */
+  pwrite_later: {
+    name: "pwrite",
+    parameters: ["i32", "buffer", "usize", "i64"],
+    result: "i32",
+    nonblocking: true,
+  },
   lseek: { parameters: ["i32", "i64", "i32"], result: "i64" },
   flistxattr: { parameters: ["i32", "buffer", "usize"], result: "i32" },
   fgetxattr: { parameters: ["i32", "buffer", "buffer", "usize"], result: "i32" },

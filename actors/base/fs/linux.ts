@@ -195,6 +195,14 @@ export class LinuxBackend implements FsBackend {
     }
   }
 
+  async writeLater(file: Handle, bytes: Bytes, offset: number): Promise<void> {
+    const length = BigInt(Math.min(bytes.length, IO_BYTES_MAX));
+    const count = await this.#call.pwrite_later(file, bytes, length, BigInt(offset));
+    // What is left, or what went wrong, comes out when it is tried again here.
+    const done = Math.max(0, count);
+    if (done < bytes.length) this.write(file, bytes.subarray(done), offset + done);
+  }
+
   put(dir: Handle, temporary: RawName, name: RawName, data: Bytes, meta: NewFileMeta): boolean {
     if (this.#smallFiles === undefined) return false;
     const own = this.#terminate(temporary, this.#otherName);

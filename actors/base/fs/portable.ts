@@ -113,6 +113,10 @@ export class PortableBackend implements FsBackend {
     return null;
   }
 
+  writeLater(file: Handle, bytes: Bytes, offset: number): Promise<void> {
+    return Promise.resolve(this.write(file, bytes, offset));
+  }
+
   put(): boolean {
     return false;
   }
