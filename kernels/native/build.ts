@@ -49,10 +49,14 @@ function sources(isEmulated: boolean): [string, readonly string[]][] {
   );
   return names.sort().flatMap((name): [string, readonly string[]][] => {
     const isa = /_(vector128|avx2|avx512)\.c$/.exec(name)?.[1];
-    if (isa === undefined) return [[name, []]];
+    const emulation = isEmulated && (isa === "avx512" || name === "dispatch.c")
+      ? ["-DWARP_EMULATE_AVX512"]
+      : [];
+    if (isa === undefined) return [[name, emulation]];
     // The 128-bit code is generic vectors; the others are x86 by nature.
     if (Deno.build.arch !== "x86_64") return isa === "vector128" ? [[name, []]] : [];
-    return [[name, isa === "avx512" && isEmulated ? AVX2_FLAGS : ISA_FLAGS[isa]!]];
+    const flags = isa === "avx512" && isEmulated ? AVX2_FLAGS : ISA_FLAGS[isa]!;
+    return [[name, [...flags, ...emulation]]];
   });
 }
 
@@ -66,13 +70,9 @@ export async function buildNative(build: NativeBuild = {}): Promise<string> {
   const objects = await Deno.makeTempDir({ prefix: "warp-native-" });
   try {
     const flags = [...COMMON_FLAGS, ...(build.flags ?? [])];
-    if (build.isEmulated) flags.push("-DWARP_EMULATE_AVX512");
     const made = await Promise.all(
       sources(build.isEmulated ?? false).map(async ([source, ownFlags]) => {
-        const object = `${objects}/${source}.o`;
-        const path = fileName(new URL(source, import.meta.url));
-        await compile([...flags, ...ownFlags, "-c", path, "-o", object]);
-        return object;
+        return await compileObject(source, [...flags, ...ownFlags], objects);
       }),
     );
     const library = `${objects}/library`;
@@ -86,6 +86,57 @@ export async function buildNative(build: NativeBuild = {}): Promise<string> {
   } finally {
     await Deno.remove(objects, { recursive: true });
   }
+}
+
+/** Objects are kept: the tests build the library several times, with most files alike. */
+async function compileObject(
+  source: string,
+  flags: readonly string[],
+  folder: string,
+): Promise<string> {
+  const path = fileName(new URL(source, import.meta.url));
+  const kept = new URL(
+    `../../dist/native/objects/${await digestOf(source, flags)}.o`,
+    import.meta.url,
+  );
+  try {
+    await Deno.stat(kept);
+  } catch {
+    const object = `${folder}/${source}.o`;
+    await compile([...flags, "-c", path, "-o", object]);
+    await Deno.mkdir(new URL(".", kept), { recursive: true });
+    const unique = `${fileName(kept)}.${crypto.randomUUID()}`;
+    await Deno.copyFile(object, unique);
+    await Deno.rename(unique, kept);
+  }
+  return fileName(kept);
+}
+
+let headers: Promise<string> | undefined;
+
+/** Of all that an object depends on but the compiler itself. */
+async function digestOf(source: string, flags: readonly string[]): Promise<string> {
+  headers ??= readHeaders();
+  const own = await Deno.readTextFile(new URL(source, import.meta.url));
+  const compiler = Deno.env.get("CC") ?? "cc";
+  const all = JSON.stringify([compiler, flags, await headers, source, own]);
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(all));
+  return new Uint8Array(digest).toHex();
+}
+
+async function readHeaders(): Promise<string> {
+  const here = new URL(".", import.meta.url);
+  const names = [...Deno.readDirSync(here)].map(({ name }) => name).filter((name) =>
+    name.endsWith(".h")
+  );
+  const paths = [
+    ...names.sort().map((name) => new URL(name, here)),
+    new URL(
+      "../../cuda/warp_kernels.h",
+      here,
+    ),
+  ];
+  return (await Promise.all(paths.map((path) => Deno.readTextFile(path)))).join("\0");
 }
 
 async function compile(args: string[]): Promise<void> {

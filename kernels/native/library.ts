@@ -7,6 +7,7 @@
  * @module
  */
 import { WarpError } from "../../actors/base/errors.ts";
+import { ABI_SYMBOLS } from "../abi_symbols.ts";
 import { refusal } from "../trial_cache.ts";
 import { libraryPath } from "./location.ts";
 
@@ -17,105 +18,21 @@ export const ABI_MAJOR = 2;
 const INFO_BYTES = 168;
 const DETAIL_OFFSET = 104;
 
-const BATCH = ["buffer", "buffer", "u64"] as const;
-
+/** What Workers call; each symbol costs time to open. */
 export const NATIVE_SYMBOLS = {
-  warp_abi_version: { parameters: [], result: "u32" },
-  warp_probe: { parameters: ["u32", "buffer"], result: "i32" },
-  warp_isa_limit: { parameters: ["i32"], result: "i32" },
-  warp_boundary: {
-    parameters: [
-      "u64",
-      "buffer",
-      "buffer",
-      "u64",
-      "u32",
-      "buffer",
-      "u32",
-      "buffer",
-      "pointer",
-    ],
-    result: "i32",
-  },
-  warp_blake3: {
-    parameters: ["u64", "u32", "buffer", ...BATCH, "buffer", "pointer"],
-    result: "i32",
-  },
+  warp_abi_version: ABI_SYMBOLS.warp_abi_version,
+  warp_probe: ABI_SYMBOLS.warp_probe,
+  warp_isa_limit: ABI_SYMBOLS.warp_isa_limit,
+  warp_boundary: ABI_SYMBOLS.warp_boundary,
+  warp_blake3: ABI_SYMBOLS.warp_blake3,
   /** The same function, called in a thread of the runtime's. */
-  warp_blake3_later: {
-    name: "warp_blake3",
-    parameters: ["u64", "u32", "buffer", ...BATCH, "buffer", "pointer"],
-    result: "i32",
-    nonblocking: true,
-  },
-  warp_blake3_xof: {
-    parameters: ["u32", "buffer", "buffer", "u64", "buffer", "u64"],
-    result: "i32",
-  },
-  warp_seal: {
-    parameters: [
-      "u64",
-      ...BATCH,
-      "buffer",
-      "u32",
-      "buffer",
-      "buffer",
-      "buffer",
-      "buffer",
-      "buffer",
-      "pointer",
-    ],
-    result: "i32",
-  },
-  warp_open: {
-    parameters: [
-      "u64",
-      ...BATCH,
-      "buffer",
-      "u32",
-      "buffer",
-      "buffer",
-      "buffer",
-      "buffer",
-      "buffer",
-      "buffer",
-      "pointer",
-    ],
-    result: "i32",
-  },
-  warp_compress: {
-    parameters: [
-      "u64",
-      "u32",
-      "i32",
-      "buffer",
-      "u64",
-      ...BATCH,
-      "buffer",
-      "buffer",
-      "buffer",
-      "pointer",
-    ],
-    result: "i32",
-  },
-  warp_decompress: {
-    parameters: [
-      "u64",
-      "u32",
-      "buffer",
-      "u64",
-      ...BATCH,
-      "buffer",
-      "buffer",
-      "buffer",
-      "pointer",
-    ],
-    result: "i32",
-  },
-  warp_entropy: {
-    parameters: ["u64", ...BATCH, "u32", "buffer", "pointer"],
-    result: "i32",
-  },
+  warp_blake3_later: { ...ABI_SYMBOLS.warp_blake3, name: "warp_blake3", nonblocking: true },
+  warp_blake3_xof: ABI_SYMBOLS.warp_blake3_xof,
+  warp_seal: ABI_SYMBOLS.warp_seal,
+  warp_open: ABI_SYMBOLS.warp_open,
+  warp_compress: ABI_SYMBOLS.warp_compress,
+  warp_decompress: ABI_SYMBOLS.warp_decompress,
+  warp_entropy: ABI_SYMBOLS.warp_entropy,
 } as const;
 
 export type NativeSymbols = Deno.DynamicLibrary<typeof NATIVE_SYMBOLS>["symbols"];

@@ -30,7 +30,7 @@ const boundary = await openPortable("boundary");
 const built = await build();
 const foreign = built && await buildNative({
   output: `${folder}/foreign.so`,
-  flags: ["-DWARP_ABI_MAJOR=999u"],
+  flags: ["-DWARP_ABI_MAJOR=999u", "-O0"],
 });
 const damaged = built && openAt(damage(built.path, `${folder}/damaged.so`));
 

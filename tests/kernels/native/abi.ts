@@ -5,99 +5,22 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { ABI_SYMBOLS } from "../../../kernels/abi_symbols.ts";
 import { tableToBytes } from "../../../kernels/boundary/spec.ts";
 import type { BoundaryParams } from "../../../kernels/kernel.ts";
 
-const BATCH = ["buffer", "buffer", "u64"] as const;
-const SEAL = [
-  "u64",
-  ...BATCH,
-  "buffer",
-  "u32",
-  "buffer",
-  "buffer",
-  "buffer",
-  "buffer",
-  "buffer",
-] as const;
-
-export const ABI_SYMBOLS = {
-  warp_abi_version: { parameters: [], result: "u32" },
-  warp_probe: { parameters: ["u32", "buffer"], result: "i32" },
-  warp_isa_limit: { parameters: ["i32"], result: "i32" },
-  warp_context_open: { parameters: ["u32", "u32", "u32", "buffer"], result: "i32" },
-  warp_context_close: { parameters: ["u64"], result: "i32" },
+/** One more way to close: beside this thread. */
+const SYMBOLS = {
+  ...ABI_SYMBOLS,
   warp_context_close_later: {
     name: "warp_context_close",
     parameters: ["u64"],
     result: "i32",
     nonblocking: true,
   },
-  warp_last_error: { parameters: ["u64", "buffer", "u32"], result: "i32" },
-  warp_buffer_alloc: { parameters: ["u64", "u64", "buffer"], result: "i32" },
-  warp_buffer_free: { parameters: ["u64", "pointer"], result: "i32" },
-  warp_read: {
-    parameters: ["u64", "i32", "u64", "buffer", "u64", "buffer", "buffer"],
-    result: "i32",
-  },
-  warp_poll: { parameters: ["u64", "buffer", "buffer", "u32", "buffer"], result: "i32" },
-  warp_wait: { parameters: ["u64", "u32"], result: "i32", nonblocking: true },
-  warp_cancel: { parameters: ["u64", "u64"], result: "i32" },
-  warp_boundary: {
-    parameters: ["u64", "buffer", "buffer", "u64", "u32", "buffer", "u32", "buffer", "buffer"],
-    result: "i32",
-  },
-  warp_blake3: {
-    parameters: ["u64", "u32", "buffer", ...BATCH, "buffer", "buffer"],
-    result: "i32",
-  },
-  warp_blake3_xof: {
-    parameters: ["u32", "buffer", "buffer", "u64", "buffer", "u64"],
-    result: "i32",
-  },
-  warp_merkle: { parameters: ["u64", ...BATCH, "buffer", "buffer"], result: "i32" },
-  warp_seal: { parameters: [...SEAL, "buffer"], result: "i32" },
-  warp_open: { parameters: [...SEAL, "buffer", "buffer"], result: "i32" },
-  warp_compress: {
-    parameters: [
-      "u64",
-      "u32",
-      "i32",
-      "buffer",
-      "u64",
-      ...BATCH,
-      "buffer",
-      "buffer",
-      "buffer",
-      "buffer",
-    ],
-    result: "i32",
-  },
-  warp_decompress: {
-    parameters: ["u64", "u32", "buffer", "u64", ...BATCH, "buffer", "buffer", "buffer", "buffer"],
-    result: "i32",
-  },
-  warp_entropy: { parameters: ["u64", ...BATCH, "u32", "buffer", "buffer"], result: "i32" },
-  warp_fused: {
-    parameters: [
-      "u64",
-      "buffer",
-      "buffer",
-      "u64",
-      "buffer",
-      "u64",
-      "buffer",
-      "buffer",
-      "buffer",
-      "buffer",
-      "buffer",
-      "buffer",
-    ],
-    result: "i32",
-  },
 } as const;
 
-export type Abi = Deno.DynamicLibrary<typeof ABI_SYMBOLS>["symbols"];
+export type Abi = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 
 /** Warp_status values. */
 export const OK = 0;
@@ -117,7 +40,7 @@ export const ZSTD = 2;
 
 /** Call it at the top level of a test file: opened within a test, a library counts as a leak. */
 export function openAbi(path: string): Abi {
-  return Deno.dlopen(path, ABI_SYMBOLS).symbols;
+  return Deno.dlopen(path, SYMBOLS).symbols;
 }
 
 export function u64s(values: ArrayLike<number>): BigUint64Array<ArrayBuffer> {
