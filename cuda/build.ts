@@ -22,7 +22,7 @@ export interface CudaBuild {
 
 /** Where the library for tests goes. */
 export function builtShimUrl(): URL {
-  return new URL("../dist/native/libwarp_cuda_shim.so", import.meta.url);
+  return new URL("../dist/objects/libwarp_cuda_shim.so", import.meta.url);
 }
 
 /**

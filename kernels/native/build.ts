@@ -96,7 +96,7 @@ async function compileObject(
 ): Promise<string> {
   const path = fileName(new URL(source, import.meta.url));
   const kept = new URL(
-    `../../dist/native/objects/${await digestOf(source, flags)}.o`,
+    `../../dist/objects/${await digestOf(source, flags)}.o`,
     import.meta.url,
   );
   try {

@@ -21,7 +21,7 @@ export const EIO = -9;
 export const ECANCELED = -10;
 export const EDATA = -11;
 
-const FOLDER = new URL("../../dist/native/", import.meta.url);
+const FOLDER = new URL("../../dist/objects/", import.meta.url);
 const LIBRARY = new URL("libwarp_kernels_test.so", FOLDER);
 
 export interface TestLibrary {
