@@ -112,7 +112,8 @@ async function createRequest(options: CreateOptions, io: CommandIo): Promise<Cre
     sources: [...options.sources],
     excludes: [...options.excludes],
     output: options.output,
-    isForce: options.isForce,
+    // A partial that ends before its first record holds nothing to resume, and nothing to lose.
+    isForce: options.isForce || (options.isResume && resumed === undefined),
     isResume: resumed !== undefined,
     compression: options.compression,
     chunk: chunkSizes(options.chunkSizeAvg ?? baseChunkAvg ?? DEFAULT_CHUNK_AVG),

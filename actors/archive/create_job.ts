@@ -7,7 +7,7 @@
 import { basename } from "node:path";
 import type { KernelSet } from "../../kernels/kernel.ts";
 import { equal } from "../base/bytes.ts";
-import { WarpError } from "../base/errors.ts";
+import { isWarpError, WarpError } from "../base/errors.ts";
 import { BASES_MAX, HEADER_BYTES } from "../base/limits.ts";
 import { MiB } from "../base/units.ts";
 import { WARP_VERSION } from "../base/version.ts";
@@ -268,8 +268,8 @@ export class CreateJob {
     const input = FileInput.open(output.partialPath);
     try {
       const opening = readOpening(input, kernels);
-      const start = readPrologue(input, kernels, opening, this.#request.archiveKey);
-      const { prologue, secrets, bodyStart } = start;
+      const { archiveKey } = this.#request;
+      const { prologue, secrets, bodyStart } = readPrologue(input, kernels, opening, archiveKey);
       const writer = this.#newWriter(secrets);
       const prefix = new Uint8Array(bodyStart);
       input.read(prefix, 0);
@@ -285,6 +285,10 @@ export class CreateJob {
         known,
       );
       return { writer, known, secrets, prologue, ...replay };
+    } catch (error) {
+      // Ended before the prologue was written: no more was stored.
+      if (isWarpError(error, "E_TRUNCATED")) return undefined;
+      throw error;
     } finally {
       input.close();
     }

@@ -105,6 +105,14 @@ export class RecordReader {
     this.#end = end;
   }
 
+  /** Whether the record at `offset` ends where the archive ends, or before. */
+  isWithin(offset: number): boolean {
+    const bytes = new Uint8Array(this.codec.headLength);
+    if (this.input.read(bytes, offset) < bytes.length) return false;
+    const head = this.codec.readHead(bytes);
+    return head === undefined || offset + head.recordLength <= this.#end;
+  }
+
   /** Reads the frame of the record at `offset`. @throws {WarpError} E_INTEGRITY */
   frame(kind: Kind, offset: number, ordinal: number): FramedRecord {
     const bytes = new Uint8Array(Math.min(HEAD_BYTES_MAX, Math.max(0, this.#end - offset)));
@@ -131,7 +139,7 @@ export class RecordReader {
 
 /**
  * The prologue: the first record. An archive key that does not open it is the wrong one.
- * @throws {WarpError} E_KEY_WRONG, E_INTEGRITY
+ * @throws {WarpError} E_KEY_WRONG, E_INTEGRITY, E_TRUNCATED (a run was ended before it was written)
  */
 export function readPrologue(
   input: ArchiveInput,
@@ -144,6 +152,9 @@ export function readPrologue(
   if (archiveKey !== null) secrets.archiveKey = archiveKey;
   const start = HEADER_BYTES + header.keySectionLength;
   const reader = new RecordReader(input, kernels, secrets, input.size);
+  if (!reader.isWithin(start)) {
+    throw new WarpError("E_TRUNCATED", "the archive ends inside its prologue");
+  }
   const { length } = reader.frame(KIND.prologue, start, 0);
   const prologue = decodePrologue(reader.read(KIND.prologue, start, 0));
   if (header.encrypted !== (prologue.idKey !== null)) {

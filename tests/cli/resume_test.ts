@@ -198,6 +198,32 @@ Deno.test(`a source that changes between crash and resume never shares a nonce (
   });
 });
 
+Deno.test("resume starts over where the first record was not written whole", async () => {
+  await withTempDir(async (dir) => {
+    const env = { XDG_STATE_HOME: `${dir}/state`, XDG_CONFIG_HOME: `${dir}/config` };
+    await expectWarp(0, ["key", "new"], { env });
+    const keyFile = `${dir}/config/warp/key.txt`;
+    const { stdout } = await expectWarp(0, ["key", "show", "--json"], { env });
+    const { recipient } = JSON.parse(text(stdout));
+    await sh(`mkdir '${dir}/src'; echo content > '${dir}/src/file'`);
+    const partial = `${dir}/x.warp.partial`;
+    const make = ["create", `${dir}/src`, "-o", `${dir}/x.warp`];
+    for (const args of [make, [...make, "--recipient", recipient]]) {
+      await expectWarp(0, args, { env });
+      const whole = Deno.readFileSync(`${dir}/x.warp`);
+      const opening = readOpening(FileInput.open(`${dir}/x.warp`), kernels);
+      const start = 256 + opening.header.keySectionLength;
+      for (const length of [255, 256, start - 1, start, start + 1, start + 30, start + 80]) {
+        Deno.removeSync(`${dir}/x.warp`);
+        Deno.writeFileSync(partial, whole.subarray(0, length));
+        await expectWarp(0, [...args, "--resume", "--identity", keyFile], { env });
+        await expectWarp(0, ["verify", `${dir}/x.warp`, "--identity", keyFile], { env });
+      }
+      Deno.removeSync(`${dir}/x.warp`);
+    }
+  });
+});
+
 Deno.test("resume goes back as far as it must when several files changed under it", async () => {
   await withTempDir(async (dir) => {
     const random = new Random(17);
