@@ -15,7 +15,7 @@ const LIMIT_MS = 25 * 60_000;
 
 /** What test files need from the machine: programs by name, files by path. */
 const NEEDS: Record<string, readonly string[]> = {
-  "tests/actors/archive/target_io_test.ts": ["setfattr", "python3"],
+  "tests/actors/target/target_io_test.ts": ["setfattr", "python3"],
   "tests/actors/chunker/source_io_test.ts": ["setfattr"],
   "tests/actors/chunker/walk_test.ts": ["python3"],
   "tests/actors/cipher/key_file_test.ts": ["age"],

@@ -22,7 +22,7 @@ const COMMAND_MODULES = {
   create: () => import("./create_job.ts"),
   extract: async () => ({
     ...await import("./extract.ts"),
-    ...await import("./target_io.ts"),
+    ...await import("../target/target_io.ts"),
     ...await import("../base/fs/choose.ts"),
     ...await import("../../kernels/native/files.ts"),
   }),

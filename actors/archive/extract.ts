@@ -22,7 +22,7 @@ import {
 import type { SourceSet } from "./bases.ts";
 import type { Ciphers } from "./cipher_pool.ts";
 import type { Progress } from "./protocol.ts";
-import type { ExtractTarget, TargetFile } from "./target_io.ts";
+import type { ExtractTarget, TargetFile } from "../target/target_io.ts";
 
 const GROUP_RAW_BYTES = 4 * MiB;
 const GROUP_STEPS_MAX = 4096;

@@ -5,7 +5,7 @@
  */
 import type { Bytes } from "../base/bytes.ts";
 import { BLOCK_RAW_BYTES_MAX, CHUNK_BYTES_MAX, INDEX_ENTRY_BYTES } from "../base/limits.ts";
-import { malformed } from "./table_page.ts";
+import { malformed } from "../base/entry_codec.ts";
 import { readOffset } from "./header.ts";
 
 /** Where one chunk is. */

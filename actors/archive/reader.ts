@@ -33,7 +33,8 @@ import {
   type TreeRoot,
 } from "./search_tree.ts";
 import { decodePrologue, decodeRoot, type Prologue, type RootRecord } from "./summary.ts";
-import { decodeTablePage, int, isAfter, malformed, type TablePage } from "./table_page.ts";
+import { int, malformed } from "../base/entry_codec.ts";
+import { decodeTablePage, isAfter, type TablePage } from "./table_page.ts";
 import { decodeTrailer, type Trailer } from "./trailer.ts";
 
 /** Pages and nodes kept decoded: a sequential walk needs one of each level. */

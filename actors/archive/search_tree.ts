@@ -7,7 +7,7 @@
 import { encode } from "@std/msgpack";
 import type { Bytes } from "../base/bytes.ts";
 import { TREE_FANOUT_MAX } from "../base/limits.ts";
-import { bin, decodeMessage, int, malformed } from "./table_page.ts";
+import { bin, decodeMessage, int, malformed } from "../base/entry_codec.ts";
 
 /** Where a record is. */
 export interface RecordRef {

@@ -6,7 +6,7 @@
 import { encode } from "@std/msgpack";
 import type { Bytes } from "../base/bytes.ts";
 import { BASES_MAX } from "../base/limits.ts";
-import { bin, decodeMessage, int, malformed } from "./table_page.ts";
+import { bin, decodeMessage, int, malformed } from "../base/entry_codec.ts";
 import { decodeTreeRoot, encodeTreeRoot, type TreeRoot } from "./search_tree.ts";
 
 /** An archive that this one takes chunks from. */

@@ -9,7 +9,7 @@ import { type ErrorCode, isWarpError } from "../../../actors/base/errors.ts";
 import type { FsBackend } from "../../../actors/base/fs/backend.ts";
 import { fsBackend } from "../../../actors/base/fs/choose.ts";
 import { PortableBackend } from "../../../actors/base/fs/portable.ts";
-import type { ExtractTarget, TargetMeta } from "../../../actors/archive/target_io.ts";
+import type { ExtractTarget, TargetMeta } from "../../../actors/target/target_io.ts";
 import { sh } from "../../support/warp.ts";
 
 export const isLinux = fsBackend.kind === "linux";

@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { statSync } from "node:fs";
-import { ExtractTarget } from "../../../actors/archive/target_io.ts";
+import { ExtractTarget } from "../../../actors/target/target_io.ts";
 import { concat, utf8 } from "../../../actors/base/bytes.ts";
 import { sh, withTempDir } from "../../support/warp.ts";
 import { backends, bytes, fails, isLinux, isRoot, listTree, meta, put } from "./target_support.ts";

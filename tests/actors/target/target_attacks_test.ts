@@ -5,8 +5,8 @@
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { ExtractTarget } from "../../../actors/archive/target_io.ts";
-import { PathSet } from "../../../actors/archive/target_path_set.ts";
+import { ExtractTarget } from "../../../actors/target/target_io.ts";
+import { PathSet } from "../../../actors/target/target_path_set.ts";
 import { utf8 } from "../../../actors/base/bytes.ts";
 import { sh, withTempDir } from "../../support/warp.ts";
 import { backends, bytes, fails, isLinux, listTree, meta, put } from "./target_support.ts";
