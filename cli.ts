@@ -8,6 +8,7 @@ import type { VerbTable } from "./actors/base/command.ts";
 import { runCommandLine } from "./actors/base/shell.ts";
 
 const archive = () => import("./actors/archive/cli.ts");
+const transfers = () => import("./actors/transfer/cli.ts");
 const keys = () => import("./actors/cipher/cli.ts");
 
 export const VERBS: VerbTable = {
@@ -45,6 +46,41 @@ export const VERBS: VerbTable = {
     group: "Archives",
     summary: "compare an archive with a directory",
     load: async () => (await archive()).diffCommand(),
+  },
+  "send": {
+    group: "Transfers",
+    summary: "send files to another machine, or print a ticket for them",
+    load: async () => (await transfers()).sendCommand(),
+  },
+  "receive": {
+    group: "Transfers",
+    summary: "receive what a ticket stands for",
+    load: async () => (await transfers()).receiveCommand(),
+  },
+  "listen": {
+    group: "Transfers",
+    summary: "accept files from other machines, and serve a directory to them",
+    load: async () => (await transfers()).listenCommand(),
+  },
+  "fetch": {
+    group: "Transfers",
+    summary: "fetch files from a machine that listens",
+    load: async () => (await transfers()).fetchCommand(),
+  },
+  "plan": {
+    group: "Transfers",
+    summary: "tell what a send would move, and how long it would take",
+    load: async () => (await transfers()).planCommand(),
+  },
+  "probe": {
+    group: "Transfers",
+    summary: "measure the way to a machine that listens",
+    load: async () => (await transfers()).probeCommand(),
+  },
+  "resume": {
+    group: "Transfers",
+    summary: "list interrupted transfers, or go on with one",
+    load: async () => (await transfers()).resumeCommand(),
   },
   "key new": {
     group: "Keys",

@@ -8,6 +8,10 @@
  * ├─ chunker      permanent   walks and reads sources; reopened where the last batch ended
  * ├─ device       temporary   owns a GPU, where there is one; what it cannot do the ciphers do
  * └─ archive      temporary   drives one command; its failure is the command's failure
+ *
+ * root            one_for_one, for transfers
+ * ├─ chunker.0..N permanent   one a session that sends at the same time
+ * └─ transfer     temporary   owns the sockets and runs the protocol on them
  * ```
  *
  * @module
@@ -16,11 +20,12 @@ import type { ArchiveCommand, ArchiveInit } from "./archive/protocol.ts";
 import { hasCudaLibrary } from "../kernels/cuda/location.ts";
 import { tryLibraries } from "../kernels/trial_process.ts";
 import type { CommandIo } from "./base/command.ts";
-import { WarpError } from "./base/errors.ts";
+import { asWarpError, WarpError } from "./base/errors.ts";
 import type { DeviceInit } from "./device/protocol.ts";
 import type { ActorDefinition } from "./runtime/define_actor.ts";
 import type { ChildSpec, SupervisorFlags } from "./runtime/child_spec.ts";
-import type { Supervisor } from "./runtime/supervisor.ts";
+import type { ExitReport, Supervisor } from "./runtime/supervisor.ts";
+import type { TransferInit } from "./transfer/protocol.ts";
 
 /** How often a child must show life, and how long a silent one is waited for. */
 const HEARTBEAT_MS = Number(Deno.env.get("WARP_HEARTBEAT_MS") ?? 20_000);
@@ -76,11 +81,22 @@ export function deviceWanted(): DeviceInit | undefined {
   return { index, isForced: value === "always" };
 }
 
+/** The children for a transfer, in start order. */
+export function transferTree(sendersMax: number): ChildSpec[] {
+  const chunkers = Array.from({ length: sendersMax }, (_, i) => `chunker.${i}`);
+  const init: TransferInit = { chunkers };
+  return [
+    ...chunkers.map((id) => child(id, "chunker", [])),
+    { ...child("transfer", "transfer", chunkers), init, restart: "temporary" },
+  ];
+}
+
 const DEFINITIONS = {
   cipher: () => import("./cipher/actor.ts").then((module) => module.cipher),
   device: () => import("./device/actor.ts").then((module) => module.device),
   chunker: () => import("./chunker/actor.ts").then((module) => module.chunker),
   archive: () => import("./archive/actor.ts").then((module) => module.archive),
+  transfer: () => import("./transfer/actor.ts").then((module) => module.transfer),
 };
 
 function child(id: string, kind: keyof typeof DEFINITIONS, links: string[]): ChildSpec {
@@ -102,11 +118,13 @@ const ENTRIES = {
   device: new URL("./device/worker.ts", import.meta.url),
   chunker: new URL("./chunker/worker.ts", import.meta.url),
   archive: new URL("./archive/worker.ts", import.meta.url),
+  transfer: new URL("./transfer/worker.ts", import.meta.url),
 };
 
 /** Starts the tree for one command, traced and hosted as the user asked. */
 export async function startTree(
-  options: TreeOptions & { inThread: boolean },
+  children: ChildSpec[],
+  inThread: boolean,
   io: CommandIo,
 ): Promise<Supervisor> {
   await tryLibraries();
@@ -116,8 +134,53 @@ export async function startTree(
     : (await import("./runtime/trace.ts")).openTrace(io.options.traceFile);
   return await startSupervisor({
     flags: ROOT_FLAGS,
-    children: archiveTree(options),
-    host: options.inThread || io.options.isSingleThread ? "thread" : "worker",
+    children,
+    host: inThread || io.options.isSingleThread ? "thread" : "worker",
     ...(trace === undefined ? {} : { trace }),
   });
+}
+
+/**
+ * Starts the actors while `prepare` finds what they are to be told (Argon2 takes its time on purpose),
+ * then runs `use` on both, and stops them.
+ */
+export async function withTree<Request, T>(
+  children: ChildSpec[],
+  inThread: boolean,
+  io: CommandIo,
+  prepare: () => Promise<Request>,
+  use: (supervisor: Supervisor, request: Request) => Promise<T>,
+): Promise<T> {
+  const starting = startTree(children, inThread, io);
+  starting.catch(() => {});
+  let request: Request;
+  try {
+    request = await prepare();
+  } catch (error) {
+    await starting.then((supervisor) => supervisor.stop(), () => {});
+    throw error;
+  }
+  const supervisor = await starting;
+  try {
+    const work = use(supervisor, request);
+    work.catch(() => {});
+    return await Promise.race([work, supervisor.failed]);
+  } catch (error) {
+    throw await withCrashReport(asWarpError(error), supervisor.reports);
+  } finally {
+    await supervisor.stop();
+  }
+}
+
+/** Names the crash report when an actor was lost or warp is at fault. */
+async function withCrashReport(
+  error: WarpError,
+  reports: readonly ExitReport[],
+): Promise<WarpError> {
+  if (error.code !== "E_INTERNAL" && error.code !== "E_ACTOR_DOWN") return error;
+  const { writeCrashReport } = await import("./runtime/crash_report.ts");
+  const path = writeCrashReport(reports);
+  if (path === undefined) return error;
+  const hint = `${error.hint === undefined ? "" : `${error.hint}; `}see "${path}"`;
+  return new WarpError(error.code, error.message, { hint, details: error.details, cause: error });
 }

@@ -15,7 +15,7 @@ import { CipherPool, ThreadedLeaves } from "./cipher_pool.ts";
 import { DevicePool } from "./device_pool.ts";
 import { FileInput } from "./archive_io.ts";
 import type { ArchiveCommand, ArchiveInit, ArchiveProtocol, Progress } from "./protocol.ts";
-import { withProgress } from "./report_progress.ts";
+import { withProgress } from "../runtime/report_progress.ts";
 
 /** What each command needs; none loads the modules of another. */
 const COMMAND_MODULES = {

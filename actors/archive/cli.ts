@@ -15,7 +15,7 @@ import { WarpError } from "../base/errors.ts";
 import { MiB } from "../base/units.ts";
 import { isPassphraseAtHand, PASSPHRASE_VARIABLE } from "../cipher/passphrase.ts";
 import { formatSigner, isAgeRecipient, parseSigner } from "../cipher/public_keys.ts";
-import { chunkSizes } from "./header.ts";
+import { chunkSizes } from "../chunker/chunk_sizes.ts";
 import type {
   ArchiveCommandName,
   ArchiveCommands,

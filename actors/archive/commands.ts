@@ -6,15 +6,15 @@
 import { loadKernels } from "../../kernels/load.ts";
 import { toHex, utf8 } from "../base/bytes.ts";
 import type { CommandIo } from "../base/command.ts";
-import { asWarpError, isWarpError, WarpError } from "../base/errors.ts";
-import { KiB, MiB } from "../base/units.ts";
-import { startTree, type TreeOptions } from "../root.ts";
+import { isWarpError, WarpError } from "../base/errors.ts";
+import { MiB } from "../base/units.ts";
+import { archiveTree, type TreeOptions, withTree } from "../root.ts";
 import { formatSigner } from "../cipher/public_keys.ts";
 import type { ActorRef } from "../runtime/actor_ref.ts";
 import type { RequestOf, ResultOf } from "../runtime/protocol.ts";
-import type { ExitReport } from "../runtime/supervisor.ts";
 import { checkOutput, exists, partialPathOf } from "./archive_io.ts";
-import { chunkSizes, HEADER_MAGIC } from "./header.ts";
+import { chunkSizes, DEFAULT_CHUNK_AVG } from "../chunker/chunk_sizes.ts";
+import { HEADER_MAGIC } from "./header.ts";
 import { isKeyOffered, readOpeningAt, spoolStdin } from "./archive_access.ts";
 import type { findArchiveKey as FindArchiveKey } from "./keys_io.ts";
 import type {
@@ -46,8 +46,6 @@ import type {
   Progress,
 } from "./protocol.ts";
 
-/** Chosen by measured dedup and speed on pairs of real versions: bench/RESULTS.md. */
-export const DEFAULT_CHUNK_AVG = 64 * KiB;
 const DEFAULT_MEMORY_BYTES = 512 * MiB;
 const ITEMS_WINDOW_BYTES = MiB;
 
@@ -352,48 +350,19 @@ async function withAccess(
   });
 }
 
-/**
- * Starts the actors while `prepare` finds keys (Argon2 takes its time on purpose), then runs `use` on
- * both.
- */
 async function withArchive<Request, T>(
   tree: TreeOptions & { inThread: boolean },
   io: CommandIo,
   prepare: () => Promise<Request>,
   use: (archive: ActorRef<ArchiveProtocol>, request: Request) => Promise<T>,
 ): Promise<T> {
-  const starting = startTree(tree, io);
-  starting.catch(() => {});
-  let request: Request;
-  try {
-    request = await prepare();
-  } catch (error) {
-    await starting.then((supervisor) => supervisor.stop(), () => {});
-    throw error;
-  }
-  const supervisor = await starting;
-  try {
-    const work = use(supervisor.ref<ArchiveProtocol>("archive"), request);
-    work.catch(() => {});
-    return await Promise.race([work, supervisor.failed]);
-  } catch (error) {
-    throw await withCrashReport(asWarpError(error), supervisor.reports);
-  } finally {
-    await supervisor.stop();
-  }
-}
-
-/** Names the crash report when an actor was lost or warp is at fault. */
-async function withCrashReport(
-  error: WarpError,
-  reports: readonly ExitReport[],
-): Promise<WarpError> {
-  if (error.code !== "E_INTERNAL" && error.code !== "E_ACTOR_DOWN") return error;
-  const { writeCrashReport } = await import("../runtime/crash_report.ts");
-  const path = writeCrashReport(reports);
-  if (path === undefined) return error;
-  const hint = `${error.hint === undefined ? "" : `${error.hint}; `}see "${path}"`;
-  return new WarpError(error.code, error.message, { hint, details: error.details, cause: error });
+  return await withTree(
+    archiveTree(tree),
+    tree.inThread,
+    io,
+    prepare,
+    (supervisor, request) => use(supervisor.ref<ArchiveProtocol>("archive"), request),
+  );
 }
 
 /** The key of an archive; what finds it is loaded when it is needed. */

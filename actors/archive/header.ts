@@ -23,14 +23,6 @@ export interface Header {
   totalLength: number;
 }
 
-/** Sizes around an average, as the format and the scan want them: min = avg/4, max = avg*4. */
-export function chunkSizes(avg: number): ChunkSizes {
-  if (!Number.isInteger(Math.log2(avg)) || avg < 256 || avg > CHUNK_BYTES_MAX / 4) {
-    throw new WarpError("E_USAGE", `chunk size ${avg} is not a power of two from 256 B to 16 MiB`);
-  }
-  return { min: avg / 4, avg, max: avg * 4 };
-}
-
 export function encodeHeader(header: Header): Uint8Array<ArrayBuffer> {
   invariant(header.archiveId.length === 16, "archive id is 16 bytes");
   const out = new Uint8Array(HEADER_BYTES);

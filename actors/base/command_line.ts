@@ -143,7 +143,7 @@ export function fileName(
 
 /** A value that one of our own functions parses: its `WarpError` becomes the parser's message. */
 export function parsedBy<Value>(
-  metavar: "SIZE" | "CODEC" | "RECIPIENT" | "SIGNER" | "GLOB",
+  metavar: "SIZE" | "CODEC" | "RECIPIENT" | "SIGNER" | "GLOB" | "TIME",
   parse: (text: string) => Value,
   format: (value: Value) => string,
   placeholder: Value,

@@ -138,13 +138,19 @@ function secretOf(identity: string): Uint8Array | undefined {
 
 /** The signing key that belongs to an identity. */
 export function signerOfIdentity(identity: string): Signer {
+  const seed = signingSeedOfIdentity(identity);
+  const signer = createSigner(seed);
+  seed.fill(0);
+  return signer;
+}
+
+/** The 32 secret bytes of the signing key, which is also the device key; the caller wipes them. */
+export function signingSeedOfIdentity(identity: string): Uint8Array<ArrayBuffer> {
   const secret = secretOf(identity);
   if (secret === undefined) throw new WarpError("E_CONFIG", "not an age identity");
   const seed = hkdfSha256(secret, new Uint8Array(0), SIGN_INFO, SIGNING_SEED_BYTES);
-  const signer = createSigner(seed);
   secret.fill(0);
-  seed.fill(0);
-  return signer;
+  return new Uint8Array(seed);
 }
 
 /**

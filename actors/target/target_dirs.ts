@@ -46,9 +46,11 @@ export class TargetDirs {
   #lastPath: RawName | undefined;
   #last: TargetDir | undefined;
   #isClosed = false;
+  readonly #isReadOnly: boolean;
 
   /** Takes over `root`. */
-  constructor(backend: FsBackend, root: Handle, rules: MetaRules) {
+  constructor(backend: FsBackend, root: Handle, rules: MetaRules, isReadOnly = false) {
+    this.#isReadOnly = isReadOnly;
     this.#backend = backend;
     this.#rules = rules;
     this.#root = { handle: root, isNew: false, pins: 1, isEvicted: false };
@@ -130,6 +132,7 @@ export class TargetDirs {
       }
     }
     if (this.#isClosed) throw new WarpError("E_NOT_FOUND", "the directory was removed meanwhile");
+    if (this.#isReadOnly) throw new WarpError("E_NOT_FOUND", "there is no such directory");
     const { dir, isNew } = this.#makeIn(above, name, "leave");
     if (isNew) this.#pending.set(key, { isNew, meta: undefined, earlierMode: undefined });
     return dir;

@@ -5,7 +5,7 @@
  */
 import type { Bytes } from "../base/bytes.ts";
 import { invariant, WarpError } from "../base/errors.ts";
-import type { FsBackend, Handle } from "../base/fs/backend.ts";
+import { type FsBackend, type Handle, Stat } from "../base/fs/backend.ts";
 import type { RawName } from "../base/fs/raw_name.ts";
 import type { TargetFile, TargetMeta } from "./target_io.ts";
 import { applyMeta, type MetaRules } from "./target_meta.ts";
@@ -21,18 +21,50 @@ export interface NewFile {
   isForced: boolean;
   rules: MetaRules;
   ended(file: TargetFile, isCommitted: boolean): void;
+  /** A name that can be found again; default: a fresh one. What is there already is gone on with. */
+  temporary?: RawName;
 }
 
 export class TemporaryFile implements TargetFile {
   readonly #own: NewFile;
-  readonly #temporary = temporaryName();
+  readonly #temporary: RawName;
+  readonly resumed: number;
   #handle: Handle | undefined;
   /** One past the last byte written. */
   #end = 0;
 
   constructor(own: NewFile) {
     this.#own = own;
-    this.#handle = own.backend.createFile(own.dir, this.#temporary);
+    this.#temporary = own.temporary ?? temporaryName();
+    this.#handle = this.#takeUp() ?? own.backend.createFile(own.dir, this.#temporary);
+    this.resumed = this.#end;
+  }
+
+  /** The file that an earlier run left under this name; anything else there is removed. */
+  #takeUp(): Handle | undefined {
+    const { backend, dir, temporary } = this.#own;
+    const stat = new Stat();
+    if (temporary === undefined || !backend.statAt(dir, temporary, stat)) return undefined;
+    if (stat.type === "file" && stat.nlink === 1) {
+      const handle = backend.reopenFile(dir, temporary);
+      backend.stat(handle, stat);
+      this.#end = stat.size;
+      if (stat.type === "file" && stat.nlink === 1) return handle;
+      backend.close(handle);
+    }
+    backend.remove(dir, temporary);
+    return undefined;
+  }
+
+  read(bytes: Bytes, offset: number): number {
+    invariant(this.#handle !== undefined, "the file is open");
+    let done = 0;
+    while (done < bytes.length) {
+      const count = this.#own.backend.read(this.#handle, bytes.subarray(done), offset + done);
+      if (count === 0) break;
+      done += count;
+    }
+    return done;
   }
 
   write(bytes: Bytes, offset: number): void {
@@ -63,6 +95,14 @@ export class TemporaryFile implements TargetFile {
 
   abort(): void {
     if (this.#handle !== undefined) this.#stop(false);
+  }
+
+  keep(): void {
+    if (this.#handle === undefined) return;
+    const { backend, ended } = this.#own;
+    backend.close(this.#handle);
+    this.#handle = undefined;
+    ended(this, false);
   }
 
   #stop(isCommitted: boolean): void {

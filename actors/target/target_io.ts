@@ -9,7 +9,7 @@
  */
 import type { Bytes } from "../base/bytes.ts";
 import { asWarpError, invariant, WarpError } from "../base/errors.ts";
-import { type FsBackend, Stat } from "../base/fs/backend.ts";
+import { type FsBackend, type Handle, Stat } from "../base/fs/backend.ts";
 import type { Meta } from "../base/entry.ts";
 import { fsBackend } from "../base/fs/choose.ts";
 import { TargetDirs } from "./target_dirs.ts";
@@ -23,10 +23,14 @@ export type TargetMeta = Meta;
 
 /** A regular file under a temporary name. */
 export interface TargetFile {
+  /** Bytes that an earlier run left in it. */
+  readonly resumed: number;
   /** Writes all of `bytes` at `offset`; what is never written is a hole. */
   write(bytes: Bytes, offset: number): void;
   /** As `write`, beside this thread. The file must not be committed or aborted before it is done. */
   writeLater(bytes: Bytes, offset: number): Promise<void>;
+  /** Fills `bytes` with what was written at `offset`; fewer at the end of the file. */
+  read(bytes: Bytes, offset: number): number;
   /**
    * Sets the size and metadata, and gives the file its name.
    *
@@ -35,6 +39,15 @@ export interface TargetFile {
   commit(size: number, meta: TargetMeta): void;
   /** Removes the file; after `commit` or `abort` it does nothing. */
   abort(): void;
+  /** Closes the file and leaves it under its temporary name: a later run takes it up. */
+  keep(): void;
+}
+
+/** A regular file that was there before. */
+export interface ExistingFile {
+  readonly size: number;
+  read(bytes: Bytes, offset: number): number;
+  close(): void;
 }
 
 export interface TargetOptions {
@@ -42,6 +55,8 @@ export interface TargetOptions {
   force: boolean;
   /** Restore owners; default: only as root. */
   sameOwner?: boolean;
+  /** Only look: nothing is made, and what is missing is not found. */
+  isReadOnly?: boolean;
   /** Keep setuid and setgid bits and `security.*` attributes; default: drop them. */
   allowSetuid?: boolean;
 }
@@ -74,7 +89,7 @@ export class ExtractTarget {
       allowSetuid: options.allowSetuid ?? false,
       warn,
     };
-    this.#dirs = new TargetDirs(backend, root, this.#rules);
+    this.#dirs = new TargetDirs(backend, root, this.#rules, options.isReadOnly);
   }
 
   /**
@@ -84,7 +99,7 @@ export class ExtractTarget {
    */
   static open(dir: string, options: TargetOptions, backend = fsBackend): ExtractTarget {
     try {
-      Deno.mkdirSync(dir, { recursive: true });
+      if (options.isReadOnly !== true) Deno.mkdirSync(dir, { recursive: true });
       return new ExtractTarget(backend, backend.openRoot(dir), options);
     } catch (error) {
       const known = asWarpError(error);
@@ -103,8 +118,11 @@ export class ExtractTarget {
     this.#dirs.make(path, meta, this.#isForced);
   }
 
-  /** @throws WarpError E_EXISTS, E_UNSAFE_PATH, E_ACCESS, E_DISK_FULL, E_IO */
-  createFile(path: Bytes): TargetFile {
+  /**
+   * @param temporary its name while in work, so that a later run finds it; default: a fresh one
+   * @throws WarpError E_EXISTS, E_UNSAFE_PATH, E_ACCESS, E_DISK_FULL, E_IO
+   */
+  createFile(path: Bytes, temporary?: string): TargetFile {
     const { parent, name } = splitPath(path);
     const dir = this.#dirs.pin(parent);
     try {
@@ -118,6 +136,7 @@ export class ExtractTarget {
         path: new Uint8Array(path),
         isForced: this.#isForced,
         rules: this.#rules,
+        ...(temporary === undefined ? {} : { temporary }),
         ended: (file, isCommitted) => {
           this.#unfinished.delete(file);
           this.#dirs.unpin(dir);
@@ -148,6 +167,61 @@ export class ExtractTarget {
       const isMade = this.#backend.put(dir.handle, temporaryName(), name, content, about);
       if (isMade) this.#files.add(parent, name);
       return isMade;
+    } finally {
+      this.#dirs.unpin(dir);
+    }
+  }
+
+  /** What stands at `path`, if it is a regular file; no symbolic link is followed. */
+  openExisting(path: Bytes): ExistingFile | undefined {
+    const { parent, name } = splitPath(path);
+    const dir = this.#dirs.pin(parent);
+    try {
+      const isFile = !dir.isNew && this.#backend.statAt(dir.handle, name, this.#stat) &&
+        this.#stat.type === "file";
+      if (!isFile) return undefined;
+      return new OpenedFile(this.#backend, this.#backend.openFile(dir.handle, name));
+    } finally {
+      this.#dirs.unpin(dir);
+    }
+  }
+
+  /** Where the symbolic link at `path` leads; undefined when there is none. */
+  linkAt(path: Bytes): Bytes | undefined {
+    const { parent, name } = splitPath(path);
+    const dir = this.#dirs.pin(parent);
+    try {
+      const isLink = !dir.isNew && this.#backend.statAt(dir.handle, name, this.#stat) &&
+        this.#stat.type === "symlink";
+      return isLink ? this.#backend.readLink(dir.handle, name) : undefined;
+    } finally {
+      this.#dirs.unpin(dir);
+    }
+  }
+
+  /** Whether an earlier run left a file under this name while it was in work. */
+  hasTemporary(path: Bytes, temporary: string): boolean {
+    const { parent } = splitPath(path);
+    const dir = this.#dirs.pin(parent);
+    try {
+      return !dir.isNew && this.#backend.statAt(dir.handle, temporary, this.#stat);
+    } finally {
+      this.#dirs.unpin(dir);
+    }
+  }
+
+  /** Gives an existing file other metadata. */
+  updateMeta(path: Bytes, meta: TargetMeta): void {
+    const { parent, name } = splitPath(path);
+    const dir = this.#dirs.pin(parent);
+    try {
+      const handle = this.#backend.openFile(dir.handle, name);
+      try {
+        applyMeta(this.#backend, handle, path, meta, this.#rules);
+      } finally {
+        this.#backend.close(handle);
+      }
+      this.#files.add(parent, name);
     } finally {
       this.#dirs.unpin(dir);
     }
@@ -203,6 +277,12 @@ export class ExtractTarget {
     });
   }
 
+  /** As {@link finish}, but files in work stay under their temporary names. */
+  suspend(): void {
+    for (const file of this.#unfinished) file.keep();
+    this.#dirs.finish();
+  }
+
   /** Sets the metadata of directories, deepest first, and closes everything. */
   finish(): void {
     for (const file of this.#unfinished) file.abort();
@@ -230,6 +310,34 @@ export class ExtractTarget {
     } finally {
       this.#dirs.unpin(dir);
     }
+  }
+}
+
+class OpenedFile implements ExistingFile {
+  readonly #backend: FsBackend;
+  readonly #handle: Handle;
+  readonly size: number;
+
+  constructor(backend: FsBackend, handle: Handle) {
+    this.#backend = backend;
+    this.#handle = handle;
+    const stat = new Stat();
+    backend.stat(handle, stat);
+    this.size = stat.size;
+  }
+
+  read(bytes: Bytes, offset: number): number {
+    let done = 0;
+    while (done < bytes.length) {
+      const count = this.#backend.read(this.#handle, bytes.subarray(done), offset + done);
+      if (count === 0) break;
+      done += count;
+    }
+    return done;
+  }
+
+  close(): void {
+    this.#backend.close(this.#handle);
   }
 }
 

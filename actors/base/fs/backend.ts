@@ -125,6 +125,8 @@ export interface FsBackend {
 
   /** A new file, mode 0600 (EEXIST when the name is taken). */
   createFile(dir: Handle, name: RawName): Handle;
+  /** An existing file, for reading and writing; does not follow a symbolic link. */
+  reopenFile(dir: Handle, name: RawName): Handle;
   write(file: Handle, bytes: Bytes, offset: number): void;
   /** As `write`, beside this thread where that can be; `file` stays open until it is done. */
   writeLater(file: Handle, bytes: Bytes, offset: number): Promise<void>;

@@ -78,6 +78,11 @@ export class LinuxBackend implements FsBackend {
     return this.#open(dir, name, flags, 0o600, "create a file");
   }
 
+  reopenFile(dir: Handle, name: RawName): Handle {
+    const flags = c.O_RDWR | c.O_NOFOLLOW | c.O_NONBLOCK | c.O_CLOEXEC;
+    return this.#open(dir, name, flags, 0, "open the file");
+  }
+
   close(handle: Handle): void {
     this.#call.close(handle);
   }

@@ -134,6 +134,13 @@ export class PortableBackend implements FsBackend {
     return this.#add(path, attempt("create a file", () => fs.openSync(path, "wx+", 0o600)));
   }
 
+  reopenFile(dir: Handle, name: RawName): Handle {
+    const path = this.#path(dir, name);
+    const { O_RDWR, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
+    const flags = O_RDWR | (O_NOFOLLOW ?? 0) | (O_NONBLOCK ?? 0);
+    return this.#add(path, attempt("open the file", () => fs.openSync(path, flags)));
+  }
+
   write(file: Handle, bytes: Bytes, offset: number): void {
     const fd = this.#fd(file);
     for (let done = 0; done < bytes.length;) {

@@ -3,11 +3,9 @@
  *
  * @module
  */
-import type { Progress } from "./protocol.ts";
-
 const INTERVAL_MS = 100;
 
-export async function* withProgress<T>(
+export async function* withProgress<T, Progress extends object>(
   work: Promise<T>,
   progress: () => Progress | undefined,
 ): AsyncGenerator<Progress, T> {

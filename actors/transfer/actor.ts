@@ -1,0 +1,93 @@
+/**
+ * The transfer actor: owns the sockets, and runs the protocol on them.
+ *
+ * @module
+ */
+import type { KernelSet } from "../../kernels/kernel.ts";
+import { loadKernels } from "../../kernels/load.ts";
+import { openSmallFiles } from "../../kernels/native/files.ts";
+import { fsBackend } from "../base/fs/choose.ts";
+import { signerOfIdentity } from "../cipher/key_file.ts";
+import { defineActor, type HandlerContext } from "../runtime/define_actor.ts";
+import { runClient } from "./client_job_io.ts";
+import { Events } from "./event_queue.ts";
+import { noProgress, paceOf, receiveJob, sendJob } from "./jobs_io.ts";
+import { probe } from "./probe_io.ts";
+import { ChunkerPool } from "./chunker_pool.ts";
+import type { TransferInit, TransferProtocol } from "./protocol.ts";
+import { serveJob } from "./serve_job_io.ts";
+
+interface TransferState {
+  kernels: KernelSet;
+  chunkers: string[];
+}
+
+export const transfer = defineActor<TransferProtocol, TransferState, TransferInit>()({
+  name: "transfer",
+  init: async ({ chunkers }) => {
+    fsBackend.useSmallFiles(openSmallFiles());
+    return { kernels: await loadKernels(), chunkers };
+  },
+  streams: {
+    async *push(state, request, cx) {
+      const events = new Events();
+      const progress = noProgress();
+      const { transferId, isDryRun, isForce } = request;
+      const work = runClient(
+        request,
+        { want: "push", transferId, isDryRun, isForce },
+        events,
+        cx.signal,
+        async (session, identity, signal) => {
+          const tools = { kernels: state.kernels, identity, pace: paceOf(request.limit), signal };
+          const chunkers = chunkerPool(state, cx);
+          return await chunkers.use((chunker) =>
+            sendJob(session, tools, chunker, request, transferId, progress)
+          );
+        },
+      );
+      return yield* events.follow(work, () => progress);
+    },
+
+    async *pull(state, request, cx) {
+      const events = new Events();
+      const progress = noProgress();
+      const { transferId, path, directory, isForce } = request;
+      const work = runClient(
+        request,
+        path === null ? { want: "receive", transferId } : { want: "fetch", transferId, path },
+        events,
+        cx.signal,
+        async (session, identity, signal) => {
+          const tools = { kernels: state.kernels, identity, pace: paceOf(request.limit), signal };
+          const options = { directory, isForce, isDryRun: false };
+          return await receiveJob(session, tools, options, transferId, progress);
+        },
+      );
+      return yield* events.follow(work, () => progress);
+    },
+
+    async *serve(state, request, cx) {
+      const events = new Events();
+      const progress = noProgress();
+      const work = serveJob(request, {
+        kernels: state.kernels,
+        chunkers: chunkerPool(state, cx),
+        events,
+        progress,
+        signal: cx.signal,
+      });
+      return yield* events.follow(work, () => progress);
+    },
+
+    async *probe(_state, request, cx) {
+      const events = new Events();
+      const work = probe(request, signerOfIdentity(request.identity), cx.signal);
+      return yield* events.follow(work, noProgress);
+    },
+  },
+});
+
+function chunkerPool({ chunkers }: TransferState, cx: HandlerContext): ChunkerPool {
+  return new ChunkerPool(chunkers.map((name) => cx.ref(name)));
+}

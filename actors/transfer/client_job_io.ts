@@ -1,0 +1,118 @@
+/**
+ * A transfer from the dialling side: connects, opens more lanes while they pay, and dials again when
+ * the connection is lost.
+ *
+ * @module
+ */
+import { asWarpError, type WarpError } from "../base/errors.ts";
+import { signerOfIdentity } from "../cipher/key_file.ts";
+import { type ClientSession, dialSession, type Identity } from "./client_io.ts";
+import type { Events } from "./event_queue.ts";
+import type { SessionRequest } from "./handshake.ts";
+import type { DialRequest, TransferResult } from "./protocol.ts";
+
+/** Below this round trip two lanes fill what there is. */
+const NEAR_MS = 3;
+const LANES_NEAR = 2;
+const LANES_AT_FIRST = 4;
+const GROW_EVERY_MS = 400;
+/** Lanes are added while that brings at least this much. */
+const GAIN_MIN = 1.05;
+const BACK_OFF_MS = [200, 500, 1000, 2000, 4000];
+
+type Job = (
+  session: ClientSession,
+  identity: Identity,
+  signal: AbortSignal,
+) => Promise<Omit<TransferResult, "rttMs">>;
+
+export async function runClient(
+  request: DialRequest,
+  want: SessionRequest,
+  events: Events,
+  signal: AbortSignal,
+  job: Job,
+): Promise<TransferResult> {
+  const identity = signerOfIdentity(request.identity);
+  let lostAt: number | undefined;
+  for (let attempt = 0;; attempt++) {
+    let session: ClientSession | undefined;
+    const connectedAt = performance.now();
+    try {
+      session = await dialSession(request.target, identity, request.carrier, want, signal);
+      const { carrier, remote } = session.control.lane;
+      events.note("connected", `connected to ${remote} over ${carrier}: ${session.reason}`, {
+        remote,
+        carrier,
+        reason: session.reason,
+        rtt_ms: session.rttMs,
+      });
+      const stop = growLanes(session);
+      try {
+        const result = await job(session, identity, signal);
+        return { ...result, rttMs: session.rttMs };
+      } finally {
+        stop();
+      }
+    } catch (error) {
+      signal.throwIfAborted();
+      const known = asWarpError(error);
+      const hadSession = session !== undefined;
+      // A session that lasted was no failure to connect: the clock starts anew.
+      if (hadSession && performance.now() - connectedAt > 2_000) attempt = 0;
+      if (hadSession) lostAt = performance.now();
+      if (!mayRetry(known, hadSession || lostAt !== undefined)) throw error;
+      if (performance.now() - (lostAt ?? connectedAt) > request.retryMs) throw error;
+      const waitMs = BACK_OFF_MS[Math.min(attempt, BACK_OFF_MS.length - 1)]!;
+      events.note("reconnecting", `${known.message}; trying again`, { wait_ms: waitMs });
+      await pause(waitMs, signal);
+    } finally {
+      session?.close();
+    }
+  }
+}
+
+/** What is lost may come back; what was refused, or is wrong, stays so. */
+function mayRetry({ code, details }: WarpError, wasConnected: boolean): boolean {
+  if (details["at"] === "peer") return code === "E_BUSY" || code === "E_PEER_GONE";
+  return code === "E_PEER_GONE" || (wasConnected && code === "E_NETWORK");
+}
+
+/**
+ * More lanes as long as each step brings more: on a long path one lane's window, or its congestion
+ * control, is what limits it.
+ */
+function growLanes(session: ClientSession): () => void {
+  const { lanes, rttMs, caps, openLane } = session;
+  const isNear = rttMs < NEAR_MS;
+  const start = Math.min(caps.lanesMax, isNear ? LANES_NEAR : LANES_AT_FIRST);
+  for (let i = 1; i < start; i++) openLane().catch(() => {});
+  if (isNear) return () => {};
+  let moved = 0, rate = 0;
+  const timer = setInterval(() => {
+    const now = lanes.bytesWritten + lanes.bytesRead;
+    const current = now - moved;
+    moved = now;
+    const isWorthIt = current > rate * GAIN_MIN && current > 0;
+    if (isWorthIt && lanes.size < caps.lanesMax) {
+      openLane().catch(() => {});
+      openLane().catch(() => {});
+    }
+    rate = Math.max(rate, current);
+  }, GROW_EVERY_MS);
+  return () => clearInterval(timer);
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener("abort", onAbort);
+      resolve();
+    }, ms);
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+}

@@ -1,0 +1,236 @@
+/**
+ * The two halves of a transfer as jobs on a session, whoever dialled: what the actor runs.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import type { KernelSet } from "../../kernels/kernel.ts";
+import { defaultTable } from "../../kernels/boundary/spec.ts";
+import { isWarpError, WarpError } from "../base/errors.ts";
+import { nodeCrypto } from "../base/node_crypto.ts";
+import { chunkSizes, DEFAULT_CHUNK_AVG } from "../chunker/chunk_sizes.ts";
+import type { ChunkerProtocol } from "../chunker/protocol.ts";
+import type { ActorRef } from "../runtime/actor_ref.ts";
+import { ExtractTarget } from "../target/target_io.ts";
+import type { Identity } from "./client_io.ts";
+import { noHoldings } from "./holdings.ts";
+import { openHoldings } from "./holdings_io.ts";
+import { Landing } from "./landing.ts";
+import type { RunningHash } from "./manifest.ts";
+import { Pace } from "./pace.ts";
+import type { SourceOptions, TransferProgress, TransferResult } from "./protocol.ts";
+import { formatReceipt } from "./receipt.ts";
+import { Receiver } from "./receiver.ts";
+import { Sender } from "./sender.ts";
+import type { Session } from "./session.ts";
+
+const OPEN_DEADLINE_MS = 60_000;
+const SLABS = 12;
+
+export interface JobTools {
+  kernels: KernelSet;
+  identity: Identity;
+  pace: (bytes: number) => Promise<void>;
+  signal: AbortSignal;
+}
+
+/** Waits so that no more than `limit` bytes a second go. */
+export function paceOf(limit: number | null): (bytes: number) => Promise<void> {
+  if (limit === null) return () => Promise.resolve();
+  const pace = new Pace(limit, () => performance.now());
+  return async (bytes) => {
+    const waitMs = pace.take(bytes);
+    if (waitMs > 1) await new Promise((resolve) => setTimeout(resolve, waitMs));
+  };
+}
+
+export function noProgress(): TransferProgress {
+  return {
+    type: "progress",
+    phase: "connecting",
+    bytes: 0,
+    bytesOffered: 0,
+    bytesMoved: 0,
+    files: 0,
+    wire: 0,
+    carrier: null,
+    lanes: 0,
+  };
+}
+
+type JobResult = Omit<TransferResult, "rttMs">;
+
+/** Sends `sources`; `progress` is kept up to date. */
+export async function sendJob(
+  session: Session,
+  tools: JobTools,
+  chunker: ActorRef<ChunkerProtocol>,
+  { sources, excludes, compression }: SourceOptions,
+  transferId: Uint8Array,
+  progress: TransferProgress,
+): Promise<JobResult> {
+  const { kernels, identity, pace, signal } = tools;
+  const startedAt = performance.now();
+  const open = {
+    sources,
+    excludes,
+    chunk: chunkSizes(DEFAULT_CHUNK_AVG),
+    table: null,
+    resume: null,
+    own: null,
+  };
+  await chunker.call("open", open, { deadlineMs: OPEN_DEADLINE_MS, signal });
+  const sender = new Sender(session, {
+    chunker,
+    blake3: kernels.blake3,
+    lz4: kernels.lz4,
+    entropy: kernels.entropy,
+    sha256: sha256(),
+    slabs: SLABS,
+    compression,
+    pace,
+    sign: (message) => identity.sign(message),
+    signal,
+  });
+  const { lanes } = session;
+  const ticker = setInterval(() => {
+    const { bytesOffered, bytesStored, bytesWanted, files } = sender.sums;
+    Object.assign(progress, {
+      phase: "sending",
+      bytes: bytesStored,
+      bytesOffered,
+      bytesMoved: bytesWanted,
+      files,
+      wire: lanes.bytesWritten + lanes.bytesRead,
+      carrier: lanes.carrier,
+      lanes: lanes.size,
+    });
+  }, 50);
+  try {
+    const { delivery, receiverSignature, senderSignature, problems, refused } = await sender.run(
+      transferId,
+    );
+    const isWhole = refused === 0 && receiverSignature.some((byte) => byte !== 0);
+    return {
+      root: delivery.root,
+      files: delivery.files,
+      bytes: delivery.bytes,
+      bytesMoved: sender.sums.bytesWanted,
+      wire: lanes.bytesWritten + lanes.bytesRead,
+      carrier: lanes.carrier,
+      lanes: lanes.size,
+      receipt: isWhole ? formatReceipt({ ...delivery, receiverSignature, senderSignature }) : null,
+      problems,
+      refused,
+      seconds: (performance.now() - startedAt) / 1000,
+    };
+  } finally {
+    clearInterval(ticker);
+    await chunker.call("close", null, { deadlineMs: OPEN_DEADLINE_MS }).catch(() => {});
+  }
+}
+
+export interface ReceiveOptions {
+  directory: string;
+  isForce: boolean;
+  isDryRun: boolean;
+}
+
+/** Receives into a directory; `progress` is kept up to date. */
+export async function receiveJob(
+  session: Session,
+  tools: JobTools,
+  { directory, isForce, isDryRun }: ReceiveOptions,
+  transferId: Uint8Array,
+  progress: TransferProgress,
+): Promise<JobResult> {
+  const { kernels, identity, pace, signal } = tools;
+  const startedAt = performance.now();
+  const target = ExtractTarget.open(directory, { force: isForce, isReadOnly: isDryRun });
+  const { min, max } = chunkSizes(DEFAULT_CHUNK_AVG);
+  let landing!: Landing;
+  const receiver = new Receiver(
+    session,
+    {
+      blake3: kernels.blake3,
+      lz4: kernels.lz4,
+      sha256: sha256(),
+      pace,
+      sign: (message) => identity.sign(message),
+      time: () => Math.floor(Date.now() / 1000),
+      signal,
+    },
+    (onStored) =>
+      landing = new Landing({
+        target,
+        holdings: openHoldings(directory) ?? noHoldings,
+        blake3: kernels.blake3,
+        boundary: kernels.boundary,
+        params: { avgBits: Math.log2(DEFAULT_CHUNK_AVG), min, max, table: defaultTable() },
+        transferId,
+        isForce,
+        isDryRun,
+        onStored,
+      }),
+  );
+  const { lanes } = session;
+  const update = () =>
+    Object.assign(progress, {
+      phase: "receiving",
+      bytes: landing.bytesHad + landing.bytesCame,
+      bytesOffered: receiver.bytesOffered,
+      bytesMoved: landing.bytesCame,
+      files: landing.files,
+      wire: lanes.bytesWritten + lanes.bytesRead,
+      carrier: lanes.carrier,
+      lanes: lanes.size,
+    });
+  const ticker = setInterval(update, 50);
+  try {
+    const { receipt, delivery } = await receiver.run(transferId, isDryRun);
+    update();
+    return {
+      root: delivery.root,
+      files: delivery.files,
+      bytes: delivery.bytes,
+      bytesMoved: landing.bytesCame,
+      wire: progress.wire,
+      carrier: lanes.carrier,
+      lanes: lanes.size,
+      receipt: receipt === null ? null : formatReceipt(receipt),
+      problems: landing.problems,
+      refused: landing.problems.length,
+      seconds: (performance.now() - startedAt) / 1000,
+    };
+  } catch (error) {
+    // The lanes end, so that nothing is written any more; what is in work waits for the next run.
+    await session.control.fail(
+      isWarpError(error) ? error : new WarpError("E_INTERNAL", "the receiver failed"),
+    );
+    lanes.close();
+    await receiver.settled();
+    landing.suspend();
+    throw error;
+  } finally {
+    clearInterval(ticker);
+  }
+}
+
+/** Where a fetch may lead: under `directory`, however its links point. @throws {WarpError} */
+export function fetchSource(directory: string, path: string): string {
+  const root = Deno.realPathSync(directory);
+  let real: string;
+  try {
+    real = Deno.realPathSync(join(root, "/", path));
+  } catch {
+    throw new WarpError("E_NOT_FOUND", "there is nothing of this name");
+  }
+  if (real !== root && !real.startsWith(root === "/" ? "/" : `${root}/`)) {
+    throw new WarpError("E_NOT_FOUND", "there is nothing of this name");
+  }
+  return real;
+}
+
+function sha256(): RunningHash {
+  return nodeCrypto().createHash("sha256");
+}
