@@ -268,7 +268,12 @@ export const listCommand = () =>
   });
 
 export const verifyCommand = () =>
-  defineCommand<Parsed<ArchiveCommands["verify"]>>({
+  defineCommand<
+    Omit<Parsed<ArchiveCommands["verify"]>, "archive"> & {
+      archive: string | undefined;
+      receiptFile: string | undefined;
+    }
+  >({
     details: [
       "No key is needed to check that every stored byte is as it was written. With a key the content " +
       "is checked as well.",
@@ -276,17 +281,32 @@ export const verifyCommand = () =>
     examples: [
       { line: "warp verify photos.warp", about: "every byte, without a key" },
       { line: "warp verify photos.warp --signer warpsig1…", about: "and who wrote it" },
+      {
+        line: "warp verify --receipt photos.json photos",
+        about: "who delivered what to whom, and that it is still the same",
+      },
     ],
     parser: merge(
       object("Options", {
-        archive: archive(),
+        archive: optional(archive()),
+        receiptFile: optional(option("--receipt", fileName("FILE", "file"), {
+          description:
+            message`Check the receipt of a transfer instead, and against ARCHIVE if that is given: the file or directory that was delivered.`,
+        })),
         signer: optional(option("--signer", signer(), {
           description: message`Fail unless this key signed the archive.`,
         })),
       }),
       readerOptions(),
     ),
-    run: (parsed, io) => run("verify", withKeys(parsed, parsed.archive), io),
+    run: async ({ archive, receiptFile, ...parsed }, io) => {
+      if (receiptFile !== undefined) {
+        const { verifyReceipt } = await import("../transfer/commands.ts");
+        return await verifyReceipt(receiptFile, archive, io);
+      }
+      if (archive === undefined) throw new WarpError("E_USAGE", "`ARCHIVE` is missing");
+      return await run("verify", withKeys({ ...parsed, archive }, archive), io);
+    },
   });
 
 export const infoCommand = () =>

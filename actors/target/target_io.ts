@@ -210,6 +210,29 @@ export class ExtractTarget {
     }
   }
 
+  /** Takes an existing file for one that was made here: hard links may lead to it. */
+  adopt(path: Bytes): void {
+    const { parent, name } = splitPath(path);
+    this.#files.add(parent, name);
+  }
+
+  /** Whether two names are one file. */
+  isSameFile(a: Bytes, b: Bytes): boolean {
+    const first = this.#identityOf(a), second = this.#identityOf(b);
+    return first !== undefined && first === second;
+  }
+
+  #identityOf(path: Bytes): string | undefined {
+    const { parent, name } = splitPath(path);
+    const dir = this.#dirs.pin(parent);
+    try {
+      const isThere = this.#backend.statAt(dir.handle, name, this.#stat);
+      return isThere ? `${this.#stat.dev}:${this.#stat.ino}` : undefined;
+    } finally {
+      this.#dirs.unpin(dir);
+    }
+  }
+
   /** Gives an existing file other metadata. */
   updateMeta(path: Bytes, meta: TargetMeta): void {
     const { parent, name } = splitPath(path);

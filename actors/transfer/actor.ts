@@ -42,7 +42,7 @@ export const transfer = defineActor<TransferProtocol, TransferState, TransferIni
           const tools = { kernels: state.kernels, identity, pace: paceOf(request.limit), signal };
           const chunkers = chunkerPool(state, cx);
           return await chunkers.use((chunker) =>
-            sendJob(session, tools, chunker, request, transferId, progress)
+            sendJob(session, tools, chunker, request, transferId, progress, isDryRun)
           );
         },
       );

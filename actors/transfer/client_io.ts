@@ -61,10 +61,8 @@ export async function dialSession(
   try {
     const frames = new FrameLane(control);
     const ownKey = identity.publicKey;
-    const startedAt = performance.now();
     await frames.send(FRAME.hello, encodeHello(ownKey));
     const { version, nonce } = decodeChallenge(await frames.expect(FRAME.challenge));
-    const rttMs = performance.now() - startedAt;
     if (version !== PROTOCOL_VERSION) {
       throw new WarpError("E_PROTOCOL", `the peer speaks version ${version} of the protocol`);
     }
@@ -73,7 +71,9 @@ export async function dialSession(
       ? null
       : hmac(target.secret, ticketProof(nonce, target.key, ownKey));
     await frames.send(FRAME.proof, encodeProof({ signature, ticketMac, request }));
+    const sentAt = performance.now();
     const caps = decodeCaps(await frames.expect(FRAME.caps));
+    const rttMs = performance.now() - sentAt;
     frames.trust();
     const lanes = new LaneSet();
     lanes.add(frames);

@@ -3,18 +3,23 @@
  *
  * @module
  */
-import { fromHex, toHex } from "../base/bytes.ts";
+import { loadKernels } from "../../kernels/load.ts";
+import { equal, fromHex, toHex } from "../base/bytes.ts";
 import type { CommandIo } from "../base/command.ts";
-import { WarpError } from "../base/errors.ts";
+import { asWarpError, WarpError } from "../base/errors.ts";
+import { nodeCrypto } from "../base/node_crypto.ts";
 import { printableText } from "../base/terminal.ts";
 import { formatBytes, MiB } from "../base/units.ts";
-import { parseSigner } from "../cipher/public_keys.ts";
+import { chunkSizes, DEFAULT_CHUNK_AVG } from "../chunker/chunk_sizes.ts";
+import type { ChunkerProtocol } from "../chunker/protocol.ts";
+import { formatSigner, parseSigner } from "../cipher/public_keys.ts";
 import type { ItemStream } from "../runtime/link.ts";
 import type { RequestOf } from "../runtime/protocol.ts";
 import { transferTree, withTree } from "../root.ts";
 import type { CarrierPolicy, DialTarget } from "./client_io.ts";
 import { TRANSFER_ID_BYTES } from "./handshake.ts";
 import type { CarrierName } from "./lane.ts";
+import { ManifestRoot, PAGE_BYTES_MAX } from "./manifest.ts";
 import type {
   FetchOptions,
   ListenOptions,
@@ -29,6 +34,7 @@ import type {
 import { formatEndpoint, formatPeerAddress, parseEndpoint } from "./peer_address.ts";
 import { deviceIdentity, findPeer, ownEndpoints, requirePeer, sha256 } from "./peers_io.ts";
 import { reportTransfer } from "./print.ts";
+import { parseReceipt } from "./receipt.ts";
 import type {
   ServeRequest,
   SourceOptions,
@@ -464,6 +470,80 @@ export async function resume({ id, isForget }: ResumeOptions, io: CommandIo): Pr
       return await fetch(record.options as unknown as FetchOptions, io, record);
     default:
       return await send(record.options as unknown as SendOptions, io, record);
+  }
+}
+
+// --- warp verify --receipt
+
+/** Checks both signatures, and what lies at `path` against them if that is given. */
+export async function verifyReceipt(
+  file: string,
+  path: string | undefined,
+  io: CommandIo,
+): Promise<number> {
+  const receipt = parseReceipt(readText(file));
+  const { root, files, bytes, time } = receipt;
+  const facts = {
+    sender: formatSigner(receipt.sender),
+    receiver: formatSigner(receipt.receiver),
+    files,
+    bytes,
+    time: new Date(time * 1000).toISOString(),
+    root: toHex(root),
+  };
+  if (path !== undefined) {
+    const found = await rootOf(absolutePath(path), io);
+    if (!equal(found, root)) {
+      throw new WarpError("E_INTEGRITY", `"${printableText(path)}" is not what was delivered`, {
+        details: { root: facts.root, found: toHex(found) },
+      });
+    }
+  }
+  io.json({ message_type: "receipt", ...facts, content: path === undefined ? null : "same" });
+  if (!io.options.isJson) {
+    for (const [name, value] of Object.entries(facts)) {
+      io.stdout.write(`${`${name}:`.padEnd(10)} ${value}\n`);
+    }
+    io.note(path === undefined ? "both signatures are right" : "signatures and content are right");
+  }
+  return 0;
+}
+
+/** Reads `path` as a sender would. */
+async function rootOf(path: string, io: CommandIo): Promise<Uint8Array> {
+  const kernels = await loadKernels();
+  return await withTree(
+    transferTree(1).slice(0, 1),
+    true,
+    io,
+    () => Promise.resolve(null),
+    async (tree) => {
+      const chunker = tree.ref<ChunkerProtocol>("chunker.0");
+      const options = { deadlineMs: 600_000, signal: io.signal };
+      const chunk = chunkSizes(DEFAULT_CHUNK_AVG);
+      const source = { sources: [path], excludes: [], chunk, table: null, resume: null, own: null };
+      await chunker.call("open", source, options);
+      const manifest = new ManifestRoot(nodeCrypto().createHash("sha256"));
+      const slab = new SharedArrayBuffer(PAGE_BYTES_MAX);
+      for (let batch = 0;; batch++) {
+        const { cuts, entries, isLast } = await chunker.call("next", { slab }, options);
+        const starts = Float64Array.from([0, ...cuts]);
+        const ids = new Uint8Array(32 * cuts.length);
+        kernels.blake3.hashMany(new Uint8Array(slab), starts, ids);
+        const lengths = Uint32Array.from(cuts, (end, i) => end - starts[i]!);
+        manifest.add({ batch, entries, lengths, ids });
+        if (isLast) return manifest.digest();
+      }
+    },
+  );
+}
+
+function readText(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    const known = asWarpError(error);
+    throw new WarpError(known.code, `"${printableText(path)}" cannot be read`, { cause: error });
   }
 }
 

@@ -68,6 +68,7 @@ export async function sendJob(
   { sources, excludes, compression }: SourceOptions,
   transferId: Uint8Array,
   progress: TransferProgress,
+  isDryRun = false,
 ): Promise<JobResult> {
   const { kernels, identity, pace, signal } = tools;
   const startedAt = performance.now();
@@ -88,6 +89,7 @@ export async function sendJob(
     sha256: sha256(),
     slabs: SLABS,
     compression,
+    isDryRun,
     pace,
     sign: (message) => identity.sign(message),
     signal,

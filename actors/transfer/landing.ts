@@ -178,7 +178,7 @@ export class Landing {
   finish(): void {
     for (const { path, first } of this.#links) {
       this.#tolerate(path, () => {
-        if (this.#o.isDryRun) return;
+        if (this.#o.isDryRun || this.#o.target.isSameFile(path, first)) return;
         this.#o.target.makeHardLink(path, first);
       });
     }
@@ -557,6 +557,7 @@ export class Landing {
     if (isDryRun) return;
     if (existing !== undefined && file.isSameSoFar && existing.size === entry.size) {
       if (isForce) target.updateMeta(entry.path, entry.meta);
+      target.adopt(entry.path);
     } else {
       if (existing !== undefined && !isForce) {
         throw new WarpError("E_EXISTS", "another file has this name");

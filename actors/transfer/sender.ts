@@ -38,6 +38,8 @@ export interface SenderTools {
   /** Slabs in memory: 4 MiB each. */
   slabs: number;
   compression: "none" | "lz4";
+  /** Nothing is sent: what the peer would want is counted. */
+  isDryRun: boolean;
   /** Waits until so many bytes may go. */
   pace(bytes: number): Promise<void>;
   sign(message: Bytes): Uint8Array;
@@ -209,10 +211,10 @@ export class Sender {
     const count = held.lengths.length;
     const wanted = new Bitmap(count, bytes(bits, Math.ceil(count / 8)));
     const runs = runsOf(wanted, held.lengths);
-    if (runs.length === 0) return this.#release(batch, held);
+    for (const run of runs) this.sums.bytesWanted += run.bytes;
+    if (runs.length === 0 || this.#tools.isDryRun) return this.#release(batch, held);
     held.runs = runs.length;
     for (const run of runs) {
-      this.sums.bytesWanted += run.bytes;
       this.#jobs.push({ batch, held, run });
       this.#idle.shift()?.();
     }

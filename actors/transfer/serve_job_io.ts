@@ -151,12 +151,12 @@ async function serveSession(
       case "push": {
         const { isDryRun, isForce, transferId } = wanted;
         const directory = neededDirectory(request);
-        if (isForce && !request.isForce) {
+        if (isForce && !isDryRun && !request.isForce) {
           throw new WarpError("E_PEER_REFUSED", "files are not replaced here", {
             hint: "the other side allows it with --force",
           });
         }
-        const options = { directory, isForce: request.isForce, isDryRun };
+        const options = { directory, isForce, isDryRun };
         return receiveJob(session, job, options, transferId, progress);
       }
       case "receive":
