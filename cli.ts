@@ -82,6 +82,16 @@ export const VERBS: VerbTable = {
     summary: "list interrupted transfers, or go on with one",
     load: async () => (await transfers()).resumeCommand(),
   },
+  "stream send": {
+    group: "Streams",
+    summary: "send standard input to another machine as it comes",
+    load: async () => (await transfers()).streamSendCommand(),
+  },
+  "stream receive": {
+    group: "Streams",
+    summary: "write what another machine sends to standard output",
+    load: async () => (await transfers()).streamReceiveCommand(),
+  },
   "key new": {
     group: "Keys",
     summary: "make a key file for encryption and signatures",

@@ -9,9 +9,12 @@ import { openSmallFiles } from "../../kernels/native/files.ts";
 import { fsBackend } from "../base/fs/choose.ts";
 import { signerOfIdentity } from "../cipher/key_file.ts";
 import { defineActor, type HandlerContext } from "../runtime/define_actor.ts";
+import { asWarpError } from "../base/errors.ts";
+import { dialSession } from "./client_io.ts";
 import { runClient } from "./client_job_io.ts";
 import { Events } from "./event_queue.ts";
 import { noProgress, paceOf, receiveJob, sendJob } from "./jobs_io.ts";
+import { receiveLive, sendLive } from "./live_io.ts";
 import { probe } from "./probe_io.ts";
 import { ChunkerPool } from "./chunker_pool.ts";
 import type { TransferInit, TransferProtocol } from "./protocol.ts";
@@ -77,6 +80,27 @@ export const transfer = defineActor<TransferProtocol, TransferState, TransferIni
         progress,
         signal: cx.signal,
       });
+      return yield* events.follow(work, () => progress);
+    },
+
+    async *live(_state, request, cx) {
+      const events = new Events();
+      const progress = noProgress();
+      const identity = signerOfIdentity(request.identity);
+      const { target, carrier, isSending } = request;
+      const want = isSending ? "stream-send" as const : "stream-receive" as const;
+      const work = (async () => {
+        const session = await dialSession(target, identity, carrier, { want }, cx.signal);
+        try {
+          const job = isSending ? sendLive : receiveLive;
+          return await job(session, paceOf(request.limit), progress);
+        } catch (error) {
+          await session.control.fail(asWarpError(error));
+          throw error;
+        } finally {
+          session.close();
+        }
+      })();
       return yield* events.follow(work, () => progress);
     },
 

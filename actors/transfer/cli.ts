@@ -15,6 +15,7 @@ import { WarpError } from "../base/errors.ts";
 import type {
   FetchOptions,
   ListenOptions,
+  LiveOptions,
   PlanOptions,
   ProbeOptions,
   ReceiveOptions,
@@ -249,6 +250,36 @@ export const resumeCommand = () =>
       isForget: option("--forget", { description: message`Drop it from the list instead.` }),
     }),
     run: async (options: ResumeOptions, io: CommandIo) => (await commands()).resume(options, io),
+  });
+
+const liveFields = () =>
+  object("Options", {
+    peer: optional(argument(string({ metavar: "TICKET" }), {
+      description: message`What the other side printed; without it a ticket is printed here.`,
+    })),
+    ...limitField(),
+    ...serveFields(),
+    ...peerFields(),
+  });
+
+export const streamSendCommand = () =>
+  defineCommand<LiveOptions>({
+    details: [
+      "One of the two sides prints a ticket, the other one uses it. The end of the input is the end of " +
+      "the output; a cut connection is an error on both sides. A live stream is not resumed.",
+    ],
+    examples: [{ line: "tar c photos | warp stream send", about: "print a ticket for the stream" }],
+    parser: liveFields(),
+    run: async (options: LiveOptions, io: CommandIo) => (await commands()).live(true, options, io),
+  });
+
+export const streamReceiveCommand = () =>
+  defineCommand<LiveOptions>({
+    details: ["Without a ticket, one for `warp stream send` is printed on standard error."],
+    examples: [{ line: "warp stream receive warp1… | tar x", about: "the stream of a ticket" }],
+    parser: liveFields(),
+    stdoutUse: () => "archive",
+    run: async (options: LiveOptions, io: CommandIo) => (await commands()).live(false, options, io),
   });
 
 function directoryOption() {

@@ -23,6 +23,7 @@ import { ManifestRoot, PAGE_BYTES_MAX } from "./manifest.ts";
 import type {
   FetchOptions,
   ListenOptions,
+  LiveOptions,
   MoveOptions,
   PlanOptions,
   ProbeOptions,
@@ -342,6 +343,69 @@ function splitSource(source: string): { peer: string; path: string } {
   const slash = source.indexOf("/", hash < 0 ? 0 : hash);
   if (slash < 0) return { peer: source, path: "" };
   return { peer: source.slice(0, slash), path: source.slice(slash + 1) };
+}
+
+// --- warp stream send, warp stream receive
+
+/** Standard input of one device is standard output of the other. */
+export async function live(
+  isSending: boolean,
+  options: LiveOptions,
+  io: CommandIo,
+): Promise<number> {
+  const { peer, limit } = options;
+  const identity = () => deviceIdentity(options.identityFile, io);
+  let bytes: number;
+  if (peer !== undefined) {
+    const target = requirePeer(peer, [isSending ? "stream-send" : "stream-receive"]);
+    ({ bytes } = await run("live", io, 0, async () => ({
+      target,
+      carrier: options.carrier,
+      identity: await identity(),
+      limit: limit ?? null,
+      isSending,
+    })));
+  } else {
+    // The ticket says what its holder is to do.
+    const purpose = isSending ? "stream-receive" as const : "stream-send" as const;
+    const secret = crypto.getRandomValues(new Uint8Array(TICKET_SECRET_BYTES));
+    const expires = Math.floor(Date.now() / 1000) + options.expiresS;
+    const onNote = (note: TransferNote) => {
+      showNote(note, io);
+      if (note.event !== "listening") return;
+      const port = Number(note.details["port"]);
+      const key = parseSigner(String(note.details["key"]));
+      const endpoints = endpointsOf(options, port);
+      const ticket = formatTicket({ purpose, expires, key, secret, endpoints }, sha256);
+      if (isSending) showTicket(ticket, "receive", io);
+      // Standard output is the stream.
+      else if (io.options.isJson) io.json({ message_type: "ticket", ticket });
+      else io.note(ticket, -1);
+    };
+    const result = await run(
+      "serve",
+      io,
+      0,
+      async () => ({
+        identity: await identity(),
+        hostname: options.host,
+        port: options.port ?? 0,
+        carriers: carriersOf(options.carrier),
+        directory: null,
+        isForce: false,
+        allowed: [],
+        ticket: { secret, expires, purpose, boundTo: null },
+        offer: null,
+        isOnce: true,
+        limit: limit ?? null,
+      }),
+      onNote,
+    );
+    bytes = result?.bytes ?? 0;
+  }
+  io.note(`${isSending ? "sent" : "received"} ${formatBytes(bytes)}`, 1);
+  io.json({ message_type: isSending ? "stream_sent" : "stream_received", bytes });
+  return 0;
 }
 
 // --- warp plan, warp probe

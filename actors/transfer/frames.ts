@@ -9,6 +9,7 @@
 import { decode, encode } from "@std/msgpack";
 import { type Bytes, concat } from "../base/bytes.ts";
 import { WarpError } from "../base/errors.ts";
+import { isSoundMessage } from "../base/message_shape.ts";
 import { MiB } from "../base/units.ts";
 
 export const FRAME = {
@@ -44,6 +45,8 @@ export const HANDSHAKE_BYTES_MAX = 4096;
 export const CONTROL_BYTES_MAX = 4 * MiB;
 /** Content of a CHUNK frame, as sent and as it is after decompression. */
 export const RUN_BYTES_MAX = MiB;
+
+const BODY_DEPTH_MAX = 12;
 
 const TYPE_MAX = FRAME.piece;
 
@@ -88,10 +91,11 @@ export function encodeFrame(type: FrameType, body: unknown): Uint8Array<ArrayBuf
 export function decodeBody(payload: Bytes): unknown {
   try {
     // Copied: MessagePack hands out views, and the buffer is used again.
-    return decode(new Uint8Array(payload), { maxDepthLimit: 12 } as object);
+    if (isSoundMessage(payload, BODY_DEPTH_MAX)) return decode(new Uint8Array(payload));
   } catch (cause) {
     throw new WarpError("E_PROTOCOL", "the peer sent a malformed frame", { cause });
   }
+  throw malformedFrame();
 }
 
 export function malformedFrame(message = "the peer sent a malformed frame"): WarpError {

@@ -70,3 +70,10 @@ export interface ResumeOptions {
   id: string | undefined;
   isForget: boolean;
 }
+
+/** `warp stream send` and `warp stream receive`. */
+export interface LiveOptions extends ServeOptions, PeerOptions {
+  /** Undefined: a ticket is printed, and the other side dials. */
+  peer: string | undefined;
+  limit: number | undefined;
+}

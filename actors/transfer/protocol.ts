@@ -6,6 +6,7 @@
 import type { Problem } from "../chunker/protocol.ts";
 import type { CarrierPolicy, DialTarget } from "./client_io.ts";
 import type { CarrierName } from "./lane.ts";
+import type { TicketPurpose } from "./ticket.ts";
 
 /** How far a transfer is; sums since its start. */
 export interface TransferProgress {
@@ -91,7 +92,7 @@ export interface ServeRequest {
   ticket: {
     secret: Uint8Array;
     expires: number;
-    purpose: "receive" | "push";
+    purpose: TicketPurpose;
     boundTo: Uint8Array | null;
   } | null;
   /** What a receive ticket stands for. */
@@ -126,6 +127,12 @@ export type TransferProtocol = {
       result: TransferResult;
     };
     serve: { request: ServeRequest; item: TransferEvent; result: TransferResult | null };
+    /** Standard input to the peer, or what it sends to standard output. */
+    live: {
+      request: Omit<DialRequest, "transferId" | "retryMs"> & { isSending: boolean };
+      item: TransferEvent;
+      result: { bytes: number };
+    };
     probe: {
       request: Omit<DialRequest, "transferId" | "retryMs" | "limit"> & { seconds: number };
       item: TransferEvent;

@@ -14,6 +14,7 @@ import type { Events } from "./event_queue.ts";
 import type { SessionRequest } from "./handshake.ts";
 import { fetchSource, noProgress, paceOf, receiveJob, sendJob } from "./jobs_io.ts";
 import type { LaneListener } from "./lane.ts";
+import { receiveLive, sendLive } from "./live_io.ts";
 import { answerProbe } from "./probe_io.ts";
 import type { ServeRequest, SourceOptions, TransferProgress, TransferResult } from "./protocol.ts";
 import { QuicListener } from "./quic_io.ts";
@@ -166,9 +167,31 @@ async function serveSession(
         const source = fetchSource(neededDirectory(request), wanted.path);
         return send({ sources: [source], excludes: [], compression: "none" }, wanted.transferId);
       }
+      // What the client sends is received here.
+      case "stream-send":
+        return live(receiveLive);
+      case "stream-receive":
+        return live(sendLive);
       default:
         throw new WarpError("E_PEER_REFUSED", "this is not offered here");
     }
+  }
+
+  async function live(half: typeof sendLive): Promise<Omit<TransferResult, "rttMs">> {
+    const { bytes } = await half(session, job.pace, progress);
+    return {
+      root: new Uint8Array(32),
+      files: 0,
+      bytes,
+      bytesMoved: bytes,
+      wire: progress.wire,
+      carrier: session.lanes.carrier,
+      lanes: 1,
+      receipt: null,
+      problems: [],
+      refused: 0,
+      seconds: 0,
+    };
   }
 
   function send(offer: SourceOptions, transferId: Uint8Array) {

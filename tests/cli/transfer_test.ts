@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Background, listen, type Machine, makeMachine } from "../support/transfer.ts";
 import { Random } from "../support/random.ts";
-import { expectWarp, sh, text, warp, withTempDir } from "../support/warp.ts";
+import { expectWarp, ROOT, sh, text, warp, withTempDir } from "../support/warp.ts";
 
 // Goal: what a user does with two machines, through the command alone: send by ticket and to a
 // listener, fetch, plan, probe, resume after kill -9, and be refused.
@@ -206,5 +206,40 @@ Deno.test("probe measures both carriers; known peers have names", async () => {
     await server.warp.stop();
     await expectWarp(6, ["probe", "nas"], { env: a.env });
     await expectWarp(2, ["probe", "unknown"], { env: a.env });
+  });
+});
+
+Deno.test("a live stream goes from pipe to pipe, either side with the ticket, and a cut is an error", async () => {
+  await withMachines(async (dir, a, b) => {
+    const data = new Random(9).bytes(20 << 20);
+    const file = `${dir}/data`;
+    Deno.writeFileSync(file, data);
+    const env = (machine: Machine) => Object.entries(machine.env).map(([k, v]) => `${k}=${v}`);
+    const command = `'${Deno.execPath()}' run -A --quiet '${ROOT}cli.ts'`;
+    const host = "--host 127.0.0.1";
+    // The sender prints the ticket.
+    await sh(`mkfifo '${dir}/t1'
+      (env ${env(a).join(" ")} ${command} stream send ${host} < '${file}' > '${dir}/t1') &
+      read ticket < '${dir}/t1'
+      env ${env(b).join(" ")} ${command} stream receive $ticket > '${dir}/out1'
+      wait; cmp '${file}' '${dir}/out1'`);
+    // The receiver prints it, on standard error.
+    await sh(`mkfifo '${dir}/t2'
+      (env ${env(b).join(" ")} ${command} stream receive ${host} > '${dir}/out2' 2> '${dir}/t2') &
+      read ticket < '${dir}/t2'
+      env ${env(a).join(" ")} ${command} stream send $ticket --carrier quic < '${file}'
+      wait; cmp '${file}' '${dir}/out2'`);
+    // The sender dies in the middle: what came is a prefix, and the receiver says that it was cut.
+    const [asA, asB] = [a, b].map((machine) => `env ${env(machine).join(" ")} ${command}`);
+    const code = await sh(`cd '${dir}'; mkfifo t3
+      (cat data; exec sleep 30) 2> /dev/null | ${asA} stream send ${host} > t3 2> /dev/null &
+      sender=$!
+      read ticket < t3
+      ${asB} stream receive $ticket > out3 2> err3 &
+      receiver=$!
+      for i in $(seq 200); do [ "$(stat -c %s out3)" = ${data.length} ] && break; sleep 0.1; done
+      kill -9 $sender; set +e; wait $receiver; echo $?
+      cmp data out3 >&2`);
+    assert.ok(["5", "6"].includes(code.trim()), code + Deno.readTextFileSync(`${dir}/err3`));
   });
 });
