@@ -77,6 +77,7 @@ const WORLDLY: Record<string, string> = {
   "actors/runtime/traceparent.ts": "draws trace ids",
   "actors/target/target_path_set.ts": "seeds a hash, so that hostile names cannot collide",
   "actors/target/target_place.ts": "draws temporary names",
+  "actors/transfer/frame_lane.ts": "gives a peer half a second to hear what went wrong",
   "kernels/aead/node.ts": "names Deno's version",
   "kernels/cache_folder.ts": "names the platform",
   "kernels/calibrate.ts": "measures",

@@ -18,6 +18,7 @@ Deno.test("every how-to of the README works as written", async () => {
     for (const block of blocks) {
       await sh(
         `set -u; export HOME='${dir}/home' PATH='${dir}/bin':"$PATH"; unset WARP_PASSPHRASE XDG_CONFIG_HOME
+        trap 'kill $(jobs -p) 2>/dev/null || true' EXIT # what a failing block leaves running
         ${block}`,
         `${dir}/work`,
       );

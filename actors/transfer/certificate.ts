@@ -78,6 +78,6 @@ export function privateKeyPem(seed: Bytes): string {
 }
 
 function pem(label: string, bytes: Bytes): string {
-  const base64 = btoa(String.fromCharCode(...bytes)).replace(/.{64}/g, "$&\n");
+  const base64 = btoa(String.fromCharCode(...bytes)).replace(/.{64}(?=.)/g, "$&\n");
   return `-----BEGIN ${label}-----\n${base64}\n-----END ${label}-----\n`;
 }

@@ -223,7 +223,8 @@ async function showQr(text: string, io: CommandIo): Promise<void> {
 // --- warp listen
 
 export async function listen(options: ListenOptions, io: CommandIo): Promise<number> {
-  const { directory, isForce, isTicketWanted } = options;
+  const { isForce, isTicketWanted } = options;
+  const directory = Deno.realPathSync(makeDirectory(options.directory));
   const peers = readPeers();
   const allowed = options.allowed.map((text) =>
     peers.find(({ name }) => name === text)?.key ?? parseSigner(text)

@@ -22,6 +22,9 @@ const KEY_BYTES = 32;
 const SIGNATURE_BYTES = 64;
 const MAC_BYTES = 32;
 const PATH_CHARACTERS_MAX = 4096;
+/** What a server may grant: a client that receives holds as many pages as the server's window says. */
+const LANES_MAX = 64;
+const WINDOW_PAGES_MAX = 64;
 
 const PROOF_LABEL = utf8("warp/transfer/client-proof/v1\0");
 const TICKET_LABEL = utf8("warp/transfer/ticket-proof/v1\0");
@@ -152,8 +155,8 @@ export function decodeCaps(body: unknown): Caps {
   const [token, lanesMax, window, program] = fields(body, 4);
   return {
     token: bytes(token, TOKEN_BYTES),
-    lanesMax: uint(lanesMax, 256),
-    window: uint(window, 4096),
+    lanesMax: uint(lanesMax, LANES_MAX),
+    window: uint(window, WINDOW_PAGES_MAX),
     program: shortText(program, 64),
   };
 }

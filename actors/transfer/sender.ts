@@ -28,6 +28,8 @@ import { type Delivery, receiptMessage } from "./receipt.ts";
 import { type Session, Tasks } from "./session.ts";
 
 const NEXT_DEADLINE_MS = 600_000;
+/** The end of the year 9999: what a receipt can say. */
+const TIME_MAX_S = 253_402_300_799;
 
 export interface SenderTools {
   chunker: ActorRef<ChunkerProtocol>;
@@ -247,7 +249,7 @@ export class Sender {
         root: bytes(root, 32),
         files: uint(files),
         bytes: uint(size),
-        time: uint(time),
+        time: uint(time, TIME_MAX_S),
         sender: new Uint8Array(),
         receiver: new Uint8Array(),
       },

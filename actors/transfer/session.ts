@@ -61,6 +61,8 @@ export class LaneSet {
 export class Tasks {
   readonly #failure = Promise.withResolvers<never>();
   readonly #running = new Set<Promise<void>>();
+  readonly #waiting = new Set<(error: unknown) => void>();
+  #first: { error: unknown } | undefined;
 
   constructor(signal: AbortSignal) {
     this.#failure.promise.catch(() => {});
@@ -74,7 +76,11 @@ export class Tasks {
   }
 
   fail(error: unknown): void {
-    this.#failure.reject(error ?? new WarpError("E_CANCELLED", "the transfer was cancelled"));
+    if (this.#first !== undefined) return;
+    this.#first = { error: error ?? new WarpError("E_CANCELLED", "the transfer was cancelled") };
+    this.#failure.reject(this.#first.error);
+    for (const reject of this.#waiting) reject(this.#first.error);
+    this.#waiting.clear();
   }
 
   run(task: () => Promise<void>): void {
@@ -84,10 +90,16 @@ export class Tasks {
     this.#running.add(running);
   }
 
-  /** Waits for `promise`, but not beyond the first failure. */
-  async until<T>(promise: Promise<T>): Promise<T> {
-    promise.catch(() => {});
-    return await Promise.race([promise, this.#failure.promise]);
+  /**
+   * Waits for `promise`, but not beyond the first failure. No race: one with a promise that lives as
+   * long as the transfer would keep every value until its end.
+   */
+  until<T>(promise: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (this.#first === undefined) this.#waiting.add(reject);
+      else reject(this.#first.error);
+      promise.then(resolve, reject).finally(() => this.#waiting.delete(reject));
+    });
   }
 
   /** When the lanes are closed: everything that ran has ended. */

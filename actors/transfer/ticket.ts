@@ -42,6 +42,7 @@ const CHARACTERS_MAX = 1024;
 const FIXED_BYTES = 1 + 1 + 4 + 32 + TICKET_SECRET_BYTES + 1;
 const CHECKSUM_BYTES = 4;
 const NAME_KIND = 16;
+const NAME = /^[A-Za-z0-9._-]+$/;
 
 /** SHA-256 of the bytes: given by the caller, because hashing is a matter of the platform. */
 export type Digest = (bytes: Bytes) => Bytes;
@@ -50,6 +51,7 @@ export function looksLikeTicket(text: string): boolean {
   return /^warp1[A-Za-z0-9_-]{60,}$/.test(text);
 }
 
+/** @throws {WarpError} E_USAGE for an address that no ticket can hold */
 export function formatTicket(ticket: Ticket, sha256: Digest): string {
   const head = new Uint8Array(6);
   const view = new DataView(head.buffer);
@@ -65,7 +67,11 @@ export function formatTicket(ticket: Ticket, sha256: Digest): string {
     ...endpoints.map(encodeEndpoint),
   );
   const checksum = sha256(body).subarray(0, CHECKSUM_BYTES);
-  return PREFIX + base64urlnopad.encode(concat(body, checksum));
+  const text = PREFIX + base64urlnopad.encode(concat(body, checksum));
+  if (text.length > CHARACTERS_MAX) {
+    throw new WarpError("E_USAGE", "these are too many addresses for a ticket");
+  }
+  return text;
 }
 
 /** @throws {WarpError} E_USAGE for anything that is no intact ticket */
@@ -107,11 +113,14 @@ export function parseTicket(text: string, sha256: Digest): Ticket {
 function encodeEndpoint({ host, port }: Endpoint): Uint8Array<ArrayBuffer> {
   const tail = Uint8Array.of(port >> 8, port & 0xff);
   if (/^\d{1,3}(\.\d{1,3}){3}$/.test(host)) {
-    return concat(Uint8Array.of(4, ...host.split(".").map(Number)), tail);
+    const numbers = host.split(".").map(Number);
+    if (numbers.some((number) => number > 255)) throw notForTickets(host);
+    return concat(Uint8Array.of(4, ...numbers), tail);
   }
   const v6 = host.includes(":") ? parseIpv6(host) : undefined;
   if (v6 !== undefined) return concat(Uint8Array.of(6), v6, tail);
   const name = utf8(host);
+  if (!NAME.test(host) || name.length > 255 - NAME_KIND) throw notForTickets(host);
   return concat(Uint8Array.of(NAME_KIND + name.length), name, tail);
 }
 
@@ -122,7 +131,7 @@ function decodeHost(kind: number, bytes: Bytes): string {
     return words.map((word) => word.toString(16)).join(":");
   }
   const host = new TextDecoder().decode(new Uint8Array(bytes));
-  if (!/^[A-Za-z0-9._-]+$/.test(host)) throw notATicket();
+  if (!NAME.test(host)) throw notATicket();
   return host;
 }
 
@@ -147,4 +156,10 @@ function parseIpv6(text: string): Uint8Array<ArrayBuffer> | undefined {
 
 function notATicket(hint = "it is one word that begins with warp1"): WarpError {
   return new WarpError("E_USAGE", "this is not a ticket", { hint });
+}
+
+function notForTickets(host: string): WarpError {
+  return new WarpError("E_USAGE", `a ticket cannot hold the address "${host.slice(0, 80)}"`, {
+    hint: "an IP address without a zone, or a name in ASCII",
+  });
 }
