@@ -9,6 +9,7 @@ import { runCommandLine } from "./actors/base/shell.ts";
 
 const archive = () => import("./actors/archive/cli.ts");
 const transfers = () => import("./actors/transfer/cli.ts");
+const streams = () => import("./actors/stream/cli.ts");
 const keys = () => import("./actors/cipher/cli.ts");
 
 export const VERBS: VerbTable = {
@@ -81,6 +82,16 @@ export const VERBS: VerbTable = {
     group: "Transfers",
     summary: "list interrupted transfers, or go on with one",
     load: async () => (await transfers()).resumeCommand(),
+  },
+  "stream encrypt": {
+    group: "Streams",
+    summary: "encrypt standard input to standard output as it comes",
+    load: async () => (await streams()).streamEncryptCommand(),
+  },
+  "stream decrypt": {
+    group: "Streams",
+    summary: "decrypt and check a stream",
+    load: async () => (await streams()).streamDecryptCommand(),
   },
   "stream send": {
     group: "Streams",

@@ -9,6 +9,9 @@
  * ├─ device       temporary   owns a GPU, where there is one; what it cannot do the ciphers do
  * └─ archive      temporary   drives one command; its failure is the command's failure
  *
+ * root            one_for_one, for `stream encrypt` and `stream decrypt`
+ * └─ stream       temporary   reads a pipe, seals or opens, writes a pipe
+ *
  * root            one_for_one, for transfers
  * ├─ chunker.0..N permanent   one a session that sends at the same time
  * └─ transfer     temporary   owns the sockets and runs the protocol on them
@@ -81,6 +84,11 @@ export function deviceWanted(): DeviceInit | undefined {
   return { index, isForced: value === "always" };
 }
 
+/** The only child of a stream command: it holds both ends of a pipe, so its failure is the command's. */
+export function streamTree(): ChildSpec[] {
+  return [{ ...child("stream", "stream", []), restart: "temporary" }];
+}
+
 /** The children for a transfer, in start order. */
 export function transferTree(sendersMax: number): ChildSpec[] {
   const chunkers = Array.from({ length: sendersMax }, (_, i) => `chunker.${i}`);
@@ -96,6 +104,7 @@ const DEFINITIONS = {
   device: () => import("./device/actor.ts").then((module) => module.device),
   chunker: () => import("./chunker/actor.ts").then((module) => module.chunker),
   archive: () => import("./archive/actor.ts").then((module) => module.archive),
+  stream: () => import("./stream/actor.ts").then((module) => module.stream),
   transfer: () => import("./transfer/actor.ts").then((module) => module.transfer),
 };
 
@@ -118,6 +127,7 @@ const ENTRIES = {
   device: new URL("./device/worker.ts", import.meta.url),
   chunker: new URL("./chunker/worker.ts", import.meta.url),
   archive: new URL("./archive/worker.ts", import.meta.url),
+  stream: new URL("./stream/worker.ts", import.meta.url),
   transfer: new URL("./transfer/worker.ts", import.meta.url),
 };
 

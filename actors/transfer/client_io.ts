@@ -146,7 +146,8 @@ async function dialAny(
         dialer.close();
         signal.throwIfAborted();
         // Somebody else with another key answers: an attack, or a new machine. Others may be right.
-        if (last === undefined || !isWarpError(last, "E_PEER_REFUSED")) last = error;
+        // Of several silences, the first is the one to tell of.
+        if (last === undefined || isWarpError(error, "E_PEER_REFUSED")) last = error;
         tried.push(error instanceof Error ? error.message : String(error));
       }
     }

@@ -53,7 +53,7 @@ interface LandingFile {
   missing: number;
   entry: FileEntry | undefined;
   /** Chunks of a small file that is written in one go when it comes in one run. */
-  whole: { batch: number; first: number; count: number } | undefined;
+  whole: { batch: number; first: number; count: number; bytes: number } | undefined;
   ids: Uint8Array[];
   offsets: number[];
   /** Chunks of the existing file by id, made when something has moved in it. */
@@ -354,9 +354,10 @@ export class Landing {
     wanted.add(i);
     open.missing++;
     if (at === 0 && file.file === undefined && file.existing === undefined) {
-      file.whole = { batch: page.batch, first: i, count: 1 };
-    } else if (file.whole !== undefined && file.whole.first + file.whole.count === i) {
+      file.whole = { batch: page.batch, first: i, count: 1, bytes: length };
+    } else if (file.whole !== undefined && goesOn(file.whole, page.batch, at, i)) {
       file.whole.count++;
+      file.whole.bytes += length;
     } else {
       this.#notWhole(file);
     }
@@ -530,6 +531,7 @@ export class Landing {
   ): boolean {
     const { whole, entry } = file;
     if (whole === undefined || entry === undefined || whole.batch !== page.batch) return false;
+    if (whole.bytes !== entry.size) return false; // there are holes
     if (file.isDropped && i > whole.first) return true;
     if (i !== whole.first || whole.first + whole.count > end || file.isDropped) return false;
     const isMade = this.#o.target.putFile(
@@ -597,6 +599,16 @@ export class Landing {
       });
     }
   }
+}
+
+/** The next chunk of the run, and no hole before it. */
+function goesOn(
+  whole: { batch: number; first: number; count: number; bytes: number },
+  batch: number,
+  at: number,
+  i: number,
+): boolean {
+  return whole.batch === batch && whole.bytes === at && whole.first + whole.count === i;
 }
 
 async function settle(writes: Promise<void>[]): Promise<void> {

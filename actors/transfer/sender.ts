@@ -9,6 +9,7 @@
  */
 import type { Bytes } from "../base/bytes.ts";
 import { WarpError } from "../base/errors.ts";
+import { verifySignature } from "../cipher/signature.ts";
 import type { Blake3, BlockCodec, Entropy } from "../../kernels/kernel.ts";
 import type { Batch, ChunkerProtocol, Problem } from "../chunker/protocol.ts";
 import type { ActorRef } from "../runtime/actor_ref.ts";
@@ -123,7 +124,12 @@ export class Sender {
         delivery.files === files && delivery.bytes === size;
       if (!isSame) throw new WarpError("E_INTEGRITY", "the peer received something else");
       const signed = { ...delivery, transferId, sender: ownKey, receiver: peerKey };
-      const senderSignature = this.#tools.sign(receiptMessage(signed));
+      const message = receiptMessage(signed);
+      const isWhole = result.refused === 0 && !this.#tools.isDryRun;
+      if (isWhole && !verifySignature(peerKey, message, result.receiverSignature)) {
+        throw new WarpError("E_SIGNATURE", "the peer's signature on the receipt is wrong");
+      }
+      const senderSignature = this.#tools.sign(message);
       await this.#tasks.until(control.send(FRAME.receipt, [senderSignature]));
       return { ...result, delivery: signed, senderSignature, problems: this.problems };
     } finally {

@@ -187,7 +187,8 @@ export function dialError(cause: unknown, remote: string, isTimeout: boolean): W
       cause,
     });
   }
-  const text = isTimeout ? "no answer" : reason.replace(/ \(os error.*/, "");
+  const isSilent = isTimeout || /timed? ?out/i.test(reason);
+  const text = isSilent ? "no answer" : reason.replace(/ \(os error.*/, "").toLowerCase();
   return new WarpError("E_NETWORK", `${remote} cannot be reached: ${text}`, { cause });
 }
 

@@ -8,7 +8,7 @@ import { type Bytes, toHex, utf8 } from "../../actors/base/bytes.ts";
 import type { Entry, Extent, Meta } from "../../actors/base/entry.ts";
 import { comparePaths } from "../../actors/base/path_order.ts";
 import type { Page } from "../../actors/transfer/manifest.ts";
-import { Random } from "./random.ts";
+import type { Random } from "./random.ts";
 
 export function anyMeta(changes: Partial<Meta> = {}): Meta {
   return {
