@@ -14,7 +14,9 @@ import type { DialRequest, TransferResult } from "./protocol.ts";
 /** Below this round trip two lanes fill what there is. */
 const NEAR_MS = 3;
 const LANES_NEAR = 2;
-const LANES_AT_FIRST = 4;
+/** TCP with BBR fills a long line with few lanes, and loses by more: bench/RESULTS.md. */
+const LANES_TCP = 3;
+const LANES_QUIC = 4;
 const GROW_EVERY_MS = 400;
 /** Lanes are added while that brings at least this much. */
 const GAIN_MIN = 1.05;
@@ -79,15 +81,15 @@ function mayRetry({ code, details }: WarpError, wasConnected: boolean): boolean 
 }
 
 /**
- * More lanes as long as each step brings more: on a long path one lane's window, or its congestion
- * control, is what limits it.
+ * Over QUIC, more lanes as long as each step brings more: the window of a stream, which cannot be set,
+ * is what limits it on a long path.
  */
 function growLanes(session: ClientSession): () => void {
   const { lanes, rttMs, caps, openLane } = session;
-  const isNear = rttMs < NEAR_MS;
-  const start = Math.min(caps.lanesMax, isNear ? LANES_NEAR : LANES_AT_FIRST);
+  const isNear = rttMs < NEAR_MS, isTcp = lanes.carrier === "tcp";
+  const start = Math.min(caps.lanesMax, isNear ? LANES_NEAR : isTcp ? LANES_TCP : LANES_QUIC);
   for (let i = 1; i < start; i++) openLane().catch(() => {});
-  if (isNear) return () => {};
+  if (isNear || isTcp) return () => {};
   let moved = 0, rate = 0;
   const timer = setInterval(() => {
     const now = lanes.bytesWritten + lanes.bytesRead;

@@ -317,7 +317,10 @@ export class Landing {
     if (this.#matchesExisting(file, 0, content.length, undefined, content)) return;
     if (this.#o.isDryRun) return;
     const { target } = this.#o;
-    if (file.existing === undefined && target.putFile(file.path, content, entry.meta)) {
+    // What an interrupted run left of it is used up.
+    this.#takeUp(file, 0);
+    const isFresh = file.existing === undefined && file.file === undefined;
+    if (isFresh && target.putFile(file.path, content, entry.meta)) {
       this.files++;
       file.isDropped = true; // done: nothing else is to be made of it
       return;

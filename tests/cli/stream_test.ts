@@ -414,6 +414,25 @@ Deno.test("downstream that closes early: decrypt ends quietly, encrypt says that
   });
 });
 
+Deno.test("a reader that goes away ends a stream whose input says nothing more", async () => {
+  await withKey(async (_, key) => {
+    const args = ["stream", "encrypt", "--json", "--key-file", key];
+    const child = warpCommand(args, { stdin: new Uint8Array() }).spawn();
+    const reader = child.stdout.getReader();
+    await reader.read();
+    await reader.cancel();
+    const writer = child.stdin.getWriter();
+    await writer.write(new Uint8Array(100));
+    const { code } = await child.status;
+    const stderr = await new Response(child.stderr).text();
+    assert.deepEqual([code, codeOf({ code, stderr, stdout: new Uint8Array() })], [
+      1,
+      "E_PIPE_CLOSED",
+    ]);
+    await writer.close().catch(() => {});
+  });
+});
+
 Deno.test("a full disk is told", { ignore: Deno.build.os !== "linux" }, async () => {
   await withKey(async (dir, key) => {
     await sh(`${SHELL}
