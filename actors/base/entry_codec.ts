@@ -10,7 +10,11 @@ import type { Entry, Extent, FileEntry, FilePiece, Meta } from "./entry.ts";
 import { extentsLength } from "./entry.ts";
 import { WarpError } from "./errors.ts";
 import { BASES_MAX, INLINE_BYTES_MAX, PATH_BYTES_MAX } from "./limits.ts";
+import { isSoundMessage } from "./message_shape.ts";
 import { comparePaths, isSafePath } from "./path_order.ts";
+
+/** An extent in a list in an entry in a list in a page, and room. */
+const PAGE_DEPTH_MAX = 16;
 
 const TYPE = { piece: 0, file: 1, dir: 2, symlink: 3, hardlink: 4, fifo: 5 } as const;
 
@@ -154,10 +158,11 @@ function decodeMeta(value: unknown): Meta {
 /** Decodes MessagePack of bounded size; anything wrong is damage, not a crash. */
 export function decodeMessage(bytes: Bytes): unknown {
   try {
-    return decode(bytes, { maxDepthLimit: 16 } as object);
+    if (isSoundMessage(bytes, PAGE_DEPTH_MAX)) return decode(bytes);
   } catch (cause) {
     throw new WarpError("E_INTEGRITY", "a page of the archive is malformed", { cause });
   }
+  throw malformed();
 }
 
 export function malformed(): WarpError {

@@ -63,7 +63,7 @@ export const transfer = defineActor<TransferProtocol, TransferState, TransferIni
         cx.signal,
         async (session, identity, signal) => {
           const tools = { kernels: state.kernels, identity, pace: paceOf(request.limit), signal };
-          const options = { directory, isForce, isDryRun: false };
+          const options = { directory, isForce, isDryRun: false, topName: lastName(path) };
           return await receiveJob(session, tools, options, transferId, progress);
         },
       );
@@ -111,6 +111,12 @@ export const transfer = defineActor<TransferProtocol, TransferState, TransferIni
     },
   },
 });
+
+/** What a fetch of `path` is called; null where the far side's own directory, or a ticket, names it. */
+function lastName(path: string | null): string | null {
+  const parts = (path ?? "").split("/").filter((part) => part !== "" && part !== ".");
+  return parts.includes("..") ? null : parts.at(-1) ?? null;
+}
 
 function chunkerPool({ chunkers }: TransferState, cx: HandlerContext): ChunkerPool {
   return new ChunkerPool(chunkers.map((name) => cx.ref(name)));

@@ -13,7 +13,7 @@
  * @module
  */
 import { type Bytes, concat, utf8 } from "../base/bytes.ts";
-import { bytes, fields, shortText, uint } from "./frames.ts";
+import { bytes, fields, malformedFrame, shortText, uint } from "./frames.ts";
 
 export const PROTOCOL_VERSION = 1;
 export const NONCE_BYTES = 32;
@@ -156,7 +156,13 @@ export function decodeCaps(body: unknown): Caps {
   return {
     token: bytes(token, TOKEN_BYTES),
     lanesMax: uint(lanesMax, LANES_MAX),
-    window: uint(window, WINDOW_PAGES_MAX),
+    window: atLeastOne(uint(window, WINDOW_PAGES_MAX)),
     program: shortText(program, 64),
   };
+}
+
+/** With a window of nothing a sender would wait for ever. */
+function atLeastOne(value: number): number {
+  if (value < 1) throw malformedFrame();
+  return value;
 }

@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { KernelSet } from "../../kernels/kernel.ts";
 import { defaultTable } from "../../kernels/boundary/spec.ts";
+import { utf8 } from "../base/bytes.ts";
 import { isWarpError, WarpError } from "../base/errors.ts";
 import { nodeCrypto } from "../base/node_crypto.ts";
 import { chunkSizes, DEFAULT_CHUNK_AVG } from "../chunker/chunk_sizes.ts";
@@ -136,13 +137,15 @@ export interface ReceiveOptions {
   directory: string;
   isForce: boolean;
   isDryRun: boolean;
+  /** The only name at the top that may come; null: any. */
+  topName: string | null;
 }
 
 /** Receives into a directory; `progress` is kept up to date. */
 export async function receiveJob(
   session: Session,
   tools: JobTools,
-  { directory, isForce, isDryRun }: ReceiveOptions,
+  { directory, isForce, isDryRun, topName }: ReceiveOptions,
   transferId: Uint8Array,
   progress: TransferProgress,
 ): Promise<JobResult> {
@@ -172,6 +175,7 @@ export async function receiveJob(
         transferId,
         isForce,
         isDryRun,
+        topName: topName === null ? null : utf8(topName),
         onStored,
       }),
   );
@@ -229,6 +233,11 @@ export function fetchSource(directory: string, path: string): string {
   }
   if (real !== root && !real.startsWith(root === "/" ? "/" : `${root}/`)) {
     throw new WarpError("E_NOT_FOUND", "there is nothing of this name");
+  }
+  // What arrives must have the name that was asked for.
+  const wanted = path.split("/").filter((part) => part !== "" && part !== ".").at(-1);
+  if (wanted !== undefined && wanted !== ".." && basename(real) !== wanted) {
+    throw new WarpError("E_NOT_FOUND", "this is a symbolic link: fetch what it leads to");
   }
   return real;
 }

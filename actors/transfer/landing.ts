@@ -10,6 +10,7 @@
 import { type Bytes, concat, equal, toHex } from "../base/bytes.ts";
 import type { Entry, FileEntry, Meta } from "../base/entry.ts";
 import { asWarpError, isWarpError, toWireError, WarpError } from "../base/errors.ts";
+import { isWithin } from "../base/path_order.ts";
 import { KiB, MiB } from "../base/units.ts";
 import type { Blake3, Boundary, BoundaryParams } from "../../kernels/kernel.ts";
 import type { Problem } from "../chunker/protocol.ts";
@@ -36,6 +37,8 @@ export interface LandingOptions {
   isForce: boolean;
   /** Nothing is written: only what would be wanted is found out. */
   isDryRun: boolean;
+  /** The only name at the top that may come, as bytes; null: any. */
+  topName: Bytes | null;
   /** Every chunk of a page is where it belongs. */
   onStored(batch: number): void;
 }
@@ -99,6 +102,7 @@ export class Landing {
 
   /** Enters a page; the chunks that are wanted, one bit each. */
   open(page: Page): Bitmap {
+    for (const { path } of page.entries) this.#checkTop(path);
     const wanted = new Bitmap(page.lengths.length);
     const open: OpenPage = { page, missing: 0 };
     this.#pages.set(page.batch, open);
@@ -112,6 +116,13 @@ export class Landing {
     }
     if (open.missing === 0) this.#stored(open);
     return wanted;
+  }
+
+  /** Who fetches one thing must not be given another. */
+  #checkTop(path: Bytes): void {
+    const { topName } = this.#o;
+    if (topName === null || isWithin(path, topName)) return;
+    throw new WarpError("E_UNSAFE_PATH", "the peer sent something else than what was asked for");
   }
 
   /** The page and chunks that a run claims to be. @throws {WarpError} E_PROTOCOL */

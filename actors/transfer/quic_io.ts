@@ -15,8 +15,8 @@ const DIAL_TIMEOUT_MS = 5_000;
 /** BBR, in Deno's words; "throughput" is CUBIC. */
 const OPTIONS = {
   congestionControl: "low-latency",
-  keepAliveInterval: 5_000,
-  maxIdleTimeout: 30_000,
+  keepAliveInterval: 3_000,
+  maxIdleTimeout: 12_000,
   maxConcurrentBidirectionalStreams: 64,
 } as const;
 

@@ -157,7 +157,7 @@ async function serveSession(
             hint: "the other side allows it with --force",
           });
         }
-        const options = { directory, isForce, isDryRun };
+        const options = { directory, isForce, isDryRun, topName: null };
         return receiveJob(session, job, options, transferId, progress);
       }
       case "receive":

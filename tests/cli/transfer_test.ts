@@ -54,6 +54,10 @@ for (const carrier of ["tcp", "quic"]) {
         env: a.env,
       });
       assert.equal(nothing.code, 3, nothing.stderr);
+      const link = await warp(["fetch", `${server.address}/tree/link`, `${dir}/out`], {
+        env: a.env,
+      });
+      assert.equal(link.code, 3, link.stderr);
       assert.equal(await server.warp.stop(), 130);
     });
   });
