@@ -23,7 +23,9 @@ const NEEDS: Record<string, readonly string[]> = {
   "tests/cli/resume_test.ts": ["/usr/include/linux"],
   "tests/cli/round_trip_test.ts": ["/usr/include/linux", "getfattr", "python3"],
   "tests/cli/secrecy_test.ts": ["setfattr"],
+  "tests/cli/stream_test.ts": ["age"],
   "tests/cli/trace_test.ts": ["/usr/include/linux"],
+  "tests/cli/transfer_test.ts": ["/usr/include/linux"],
   "tests/kernels/cuda_build_test.ts": ["readelf"],
   "tests/second_reader_test.ts": ["/usr/include/linux", "node"],
 };

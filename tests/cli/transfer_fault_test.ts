@@ -31,7 +31,15 @@ const KINDS = [
 ] as const;
 type Kind = typeof KINDS[number];
 
-const isRoot = Deno.uid() === 0 && Deno.build.os === "linux";
+/** A disk that is too small takes the right to mount one; root in a container may lack it. */
+const mayMount = await (async () => {
+  const dir = Deno.makeTempDirSync();
+  const script = `mount -t tmpfs none '${dir}' && umount '${dir}' && echo yes || echo no`;
+  const isDone = (await sh(script)).trim() === "yes";
+  Deno.removeSync(dir);
+  if (!isDone) console.log("SKIP: this user may not mount a small file system");
+  return isDone;
+})();
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 type LogLine = Record<string, unknown>;
@@ -426,7 +434,7 @@ Deno.test(`${FAULTS} transfers survive what happens to them (seed ${SEED})`, asy
   await withTempDir(async (root) => {
     const [a, b] = await Promise.all([makeMachine(`${root}/a`), makeMachine(`${root}/b`)]);
     const indexes = Array.from({ length: FAULTS }, (_, i) => i)
-      .filter((i) => isRoot || planOf(i).fault.kind !== "disk full");
+      .filter((i) => mayMount || planOf(i).fault.kind !== "disk full");
     const results: string[] = [];
     const failures: string[] = [];
     const lane = async () => {
