@@ -200,11 +200,11 @@ export class ExtractTarget {
   }
 
   /** Whether an earlier run left a file under this name while it was in work. */
-  hasTemporary(path: Bytes, temporary: string): boolean {
+  hasTemporary(path: Bytes, temporary: () => string): boolean {
     const { parent } = splitPath(path);
     const dir = this.#dirs.pin(parent);
     try {
-      return !dir.isNew && this.#backend.statAt(dir.handle, temporary, this.#stat);
+      return !dir.isNew && this.#backend.statAt(dir.handle, temporary(), this.#stat);
     } finally {
       this.#dirs.unpin(dir);
     }

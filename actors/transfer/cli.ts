@@ -102,6 +102,7 @@ function duration() {
 export const sendCommand = () =>
   defineCommand<SendOptions>({
     details: [
+      'PATH may be "-", standard input, which arrives as a file called stdin.',
       "DEST is a ticket of `warp listen --ticket`, an address HOST:PORT#KEY, or a name of the peers " +
       "file. Without one, a ticket is printed and the files are served until its holder has them.",
       "Chunks that the other side has in any of its files do not travel. A lost connection is dialled " +

@@ -85,7 +85,8 @@ async function run<K extends Op>(
         continue;
       }
       const { phase, bytes, bytesOffered, bytesMoved, files, wire, carrier, lanes } = event;
-      io.progress({ phase, bytesDone: bytes, filesDone: files });
+      const over = carrier === null ? phase : `${phase} over ${carrier}`;
+      io.progress({ phase: over, bytesDone: bytes, filesDone: files });
       if (!io.options.isJson || performance.now() - lastRecordAt < 1000) continue;
       lastRecordAt = performance.now();
       io.json({
@@ -120,6 +121,28 @@ export async function send(
   io: CommandIo,
   record?: TransferRecord,
 ): Promise<number> {
+  if (!options.words.includes("-")) return await sendWords(options, io, record);
+  // Standard input is a file called "stdin": it is kept until it has arrived, so that it can be resumed
+  // within this run. What has no end is for `warp stream send`.
+  const folder = Deno.makeTempDirSync({ prefix: "warp-send-" });
+  try {
+    const path = `${folder}/stdin`;
+    await Deno.stdin.readable.pipeTo(
+      (await Deno.open(path, { write: true, createNew: true, mode: 0o600 })).writable,
+      { signal: io.signal },
+    );
+    const words = options.words.map((word) => word === "-" ? path : word);
+    return await sendWords({ ...options, words }, io, record);
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+}
+
+async function sendWords(
+  options: SendOptions,
+  io: CommandIo,
+  record: TransferRecord | undefined,
+): Promise<number> {
   const words = [...options.words];
   const last = words.length > 1 ? words.at(-1)! : undefined;
   const target = last === undefined ? undefined : findPeer(last, ["push"]);
@@ -145,7 +168,7 @@ async function sendByTicket(
 ): Promise<number> {
   const sources = [...options.words];
   for (const source of sources) {
-    if (source !== "-" && !isThere(source)) {
+    if (!isThere(source)) {
       throw new WarpError("E_NOT_FOUND", `"${printableText(source)}" is neither there nor a peer`, {
         hint: "a destination is a ticket, HOST:PORT#KEY, or a name of the peers file",
       });

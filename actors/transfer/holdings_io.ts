@@ -9,8 +9,14 @@ import { nodeCrypto } from "../base/node_crypto.ts";
 import type { Holding, Holdings } from "./holdings.ts";
 import { stateFolder } from "./state_io.ts";
 
-/** Rows in one transaction. */
-const FLUSH_ROWS = 4096;
+/** Chunks that wait for a transaction: it is better done when nobody waits for the transfer. */
+const WAITING_CHUNKS_MAX = 1 << 16;
+
+interface Waiting {
+  path: Uint8Array;
+  ids: Bytes;
+  offsets: ArrayLike<number>;
+}
 
 class SqliteHoldings implements Holdings {
   readonly #database: DatabaseSync;
@@ -18,7 +24,8 @@ class SqliteHoldings implements Holdings {
   readonly #addFile: StatementSync;
   readonly #addChunk: StatementSync;
   readonly #isEmpty: boolean;
-  #rows = 0;
+  readonly #waiting: Waiting[] = [];
+  #chunks = 0;
 
   constructor(database: DatabaseSync) {
     this.#database = database;
@@ -49,18 +56,9 @@ class SqliteHoldings implements Holdings {
 
   add(path: Bytes, ids: Bytes, offsets: ArrayLike<number>): void {
     if (offsets.length === 0) return;
-    try {
-      if (this.#rows === 0) this.#database.exec("BEGIN");
-      const { id: file } = this.#addFile.get(new Uint8Array(path)) as { id: number };
-      for (let i = 0; i < offsets.length; i++) {
-        const id = ids.subarray(32 * i, 32 * i + 32) as Uint8Array;
-        this.#addChunk.run(id, file, offsets[i]!);
-      }
-      this.#rows += 1 + offsets.length;
-      if (this.#rows >= FLUSH_ROWS) this.#flush();
-    } catch {
-      // A full disk must not end a transfer because of a hint.
-    }
+    this.#waiting.push({ path: new Uint8Array(path), ids, offsets });
+    this.#chunks += offsets.length;
+    if (this.#chunks >= WAITING_CHUNKS_MAX) this.#flush();
   }
 
   close(): void {
@@ -69,12 +67,21 @@ class SqliteHoldings implements Holdings {
   }
 
   #flush(): void {
-    if (this.#rows === 0) return;
-    this.#rows = 0;
+    const waiting = this.#waiting.splice(0);
+    this.#chunks = 0;
+    if (waiting.length === 0) return;
     try {
+      this.#database.exec("BEGIN");
+      for (const { path, ids, offsets } of waiting) {
+        const { id: file } = this.#addFile.get(path) as { id: number };
+        for (let i = 0; i < offsets.length; i++) {
+          const id = ids.subarray(32 * i, 32 * i + 32) as Uint8Array;
+          this.#addChunk.run(id, file, offsets[i]!);
+        }
+      }
       this.#database.exec("COMMIT");
     } catch {
-      // Forgotten, not wrong.
+      // A full disk must not end a transfer because of a hint: it is forgotten, not wrong.
     }
   }
 }

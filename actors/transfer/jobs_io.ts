@@ -219,6 +219,7 @@ export async function receiveJob(
     throw error;
   } finally {
     clearInterval(ticker);
+    landing.release();
   }
 }
 

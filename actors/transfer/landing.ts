@@ -208,6 +208,10 @@ export class Landing {
     this.#holder = undefined;
     for (const file of this.#open) file.existing?.close();
     this.#open.clear();
+  }
+
+  /** Remembers what has come; nobody need wait for that. */
+  release(): void {
     this.#o.holdings.close();
   }
 
@@ -438,7 +442,7 @@ export class Landing {
   /** Goes on with the file that an interrupted run of this transfer left. */
   #takeUp(file: LandingFile, at: number): void {
     if (file.existing !== undefined || at > 0) return;
-    if (!this.#o.target.hasTemporary(file.path, this.#temporaryOf(file.path))) return;
+    if (!this.#o.target.hasTemporary(file.path, () => this.#temporaryOf(file.path))) return;
     this.#materialize(file, 0);
   }
 

@@ -17,7 +17,7 @@ import { expectWarp, sh, text, warpCommand, withTempDir } from "../support/warp.
 
 const kernels = await loadKernels();
 const seed = Number(Deno.env.get("WARP_SEED") ?? Date.now() % 1_000_000);
-const KILLS = Number(Deno.env.get("WARP_KILLS") ?? 50);
+const KILLS = Number(Deno.env.get("WARP_KILLS") ?? 30);
 
 /** Records by (kind, epoch, nonce), as stored. */
 async function sealedRecords(archive: string, keyFile: string): Promise<Map<string, string>> {
@@ -208,7 +208,9 @@ Deno.test("resume starts over where the first record was not written whole", asy
     for (const args of [make, [...make, "--recipient", recipient]]) {
       await expectWarp(0, args, { env });
       const whole = Deno.readFileSync(`${dir}/x.warp`);
-      const opening = readOpening(FileInput.open(`${dir}/x.warp`), kernels);
+      const input = FileInput.open(`${dir}/x.warp`);
+      const opening = readOpening(input, kernels);
+      input.close();
       const start = 256 + opening.header.keySectionLength;
       for (const length of [255, 256, start - 1, start, start + 1, start + 30, start + 80]) {
         Deno.removeSync(`${dir}/x.warp`);

@@ -145,6 +145,9 @@ Deno.test("a listener with a ticket takes one push; strangers are refused before
     assert.deepEqual([...Deno.readDirSync(`${dir}/in`)], []);
     await expectWarp(0, ["send", `${dir}/src`, ticket], { env: a.env });
     await sh(`cmp '${dir}/src/f' '${dir}/in/src/f'`);
+    const input = new TextEncoder().encode("from a pipe");
+    await expectWarp(0, ["send", "-", ticket], { env: a.env, stdin: input });
+    assert.equal(Deno.readTextFileSync(`${dir}/in/stdin`), "from a pipe");
     const wrong = await warp(["receive", ticket], { env: a.env });
     assert.equal(wrong.code, 2, wrong.stderr);
     await server.warp.stop();

@@ -58,7 +58,14 @@ if (library !== undefined) {
         const requests = [1, 2, 3].map(longRequest);
         const jobs = requests.map((one) => raw.hash(one));
         const statuses = await raw.finish(3);
-        for (const job of jobs) assert.equal(statuses.get(job), EDEVICE, `lost at launch ${fail}`);
+        // A job may have come to its end before a late loss.
+        const isLate = fail > 3;
+        for (const [i, job] of jobs.entries()) {
+          const status = statuses.get(job);
+          if (isLate && status === OK) assert.deepEqual(requests[i]!.out, requests[i]!.want);
+          else assert.equal(status, EDEVICE, `lost at launch ${fail}`);
+        }
+        assert.ok(jobs.some((job) => statuses.get(job) === EDEVICE), `lost at launch ${fail}`);
         assert.match(context.lastError(), /: the device was lost$/);
         for (const { out, want } of requests) {
           // Digests of pieces that were done before may be there; no others.

@@ -246,7 +246,10 @@ function nestedArrays(bytes: number): Uint8Array<ArrayBuffer> {
 const framed = (type: typeof FRAME[keyof typeof FRAME], payload: Uint8Array) =>
   concat(encodeFrameHead(type, payload.length), payload);
 
-Deno.test("strangers: malformed frames, claimed gigabytes, false proofs", async () => {
+/** Lanes end in every way there is here, and libc stays loaded. */
+const UNTIDY = { sanitizeResources: false };
+
+Deno.test("strangers: malformed frames, claimed gigabytes, false proofs", UNTIDY, async () => {
   await withListener(async ({ key, stranger, insider, honest }) => {
     const hello = encodeFrame(FRAME.hello, encodeHello(stranger.signer.publicKey));
     const beginnings: Uint8Array[] = [
@@ -582,42 +585,46 @@ const LIES: Lie[] = [
   },
 ];
 
-Deno.test("an allowed device that lies: each session ends with the right error, and nothing is left", async () => {
-  await withListener(async ({ dir, insider }) => {
-    const run = async ({ name, codes, act }: Lie) => {
-      const { lane, caps } = await insider.push();
-      await act(lane, insider, caps, dir).catch((error) => {
-        // It may hang up, or complain, while we still talk.
-        assert.ok(
-          isWarpError(error, "E_PEER_GONE") || isWarpError(error) && codes.includes(error.code),
-          `${name}: ${error}`,
-        );
-        if (!isWarpError(error, "E_PEER_GONE")) lane.close();
-      });
-      let code: ErrorCode | undefined;
-      try {
-        code = await complaint(lane);
-      } catch (error) {
-        throw new Error(`${name}: ${error}`);
+Deno.test(
+  "an allowed device that lies: each session ends with the right error, and nothing is left",
+  UNTIDY,
+  async () => {
+    await withListener(async ({ dir, insider }) => {
+      const run = async ({ name, codes, act }: Lie) => {
+        const { lane, caps } = await insider.push();
+        await act(lane, insider, caps, dir).catch((error) => {
+          // It may hang up, or complain, while we still talk.
+          assert.ok(
+            isWarpError(error, "E_PEER_GONE") || isWarpError(error) && codes.includes(error.code),
+            `${name}: ${error}`,
+          );
+          if (!isWarpError(error, "E_PEER_GONE")) lane.close();
+        });
+        let code: ErrorCode | undefined;
+        try {
+          code = await complaint(lane);
+        } catch (error) {
+          throw new Error(`${name}: ${error}`);
+        }
+        assert.ok(codes.includes(code) || code === undefined, `${name}: ${code}`);
+        return code !== undefined || codes.includes(undefined);
+      };
+      let told = 0;
+      for (let i = 0; i < LIES.length; i += 8) {
+        const answers = await Promise.all(LIES.slice(i, i + 8).map(run));
+        told += answers.filter(Boolean).length;
       }
-      assert.ok(codes.includes(code) || code === undefined, `${name}: ${code}`);
-      return code !== undefined || codes.includes(undefined);
-    };
-    let told = 0;
-    for (let i = 0; i < LIES.length; i += 8) {
-      const answers = await Promise.all(LIES.slice(i, i + 8).map(run));
-      told += answers.filter(Boolean).length;
-    }
-    assert.ok(told >= LIES.length - 4, `only ${told} of ${LIES.length} were told what is wrong`);
-    // Files of lies never got a name.
-    for (const name of ["lie", "less", "more", "packed", "closed", "order", "out", "double"]) {
-      assert.ok(!isThere(`${dir}/in/${name}`), name);
-    }
-    assert.ok(!isThere(`${dir}/out`));
-  });
-});
+      assert.ok(told >= LIES.length - 4, `only ${told} of ${LIES.length} were told what is wrong`);
+      // Files of lies never got a name.
+      for (const name of ["lie", "less", "more", "packed", "closed", "order", "out", "double"]) {
+        assert.ok(!isThere(`${dir}/in/${name}`), name);
+      }
+      assert.ok(!isThere(`${dir}/out`));
+    });
+  },
+);
 
-Deno.test("slow and silent connections by the hundred keep nobody else out", async () => {
+Deno.test("slow and silent connections by the hundred keep nobody else out", UNTIDY, async () => {
   await withListener(async ({ port, stranger, honest }) => {
     const connect = () => Deno.connect({ hostname: "127.0.0.1", port });
     const silent: Deno.TcpConn[] = [];
@@ -707,77 +714,83 @@ async function withLyingServer(
   }
 }
 
-Deno.test("a server that lies to `warp fetch`: typed errors, and nothing is left", async () => {
-  await withTempDir(async (dir) => {
-    const a = await makeMachine(`${dir}/a`);
-    Deno.mkdirSync(`${dir}/outside`);
-    const escape = "\x1b[2J\x1b]0;owned\x07 \u{202e}";
-    /** By the path that is fetched: what the server does, and the exit code and error expected. */
-    const lies: Record<string, [(lane: FrameLane) => Promise<void>, number]> = {
-      dots: [(lane) => sendPage(lane, pageOf(0, [entryOf.small("../planted", "x")])), 5],
-      root: [(lane) => sendPage(lane, pageOf(0, [entryOf.small("/planted", "x")])), 5],
-      link: [async (lane) => {
-        const entries = [
-          entryOf.link("link", `${dir}/outside`),
-          entryOf.small("link/planted", "x"),
-        ];
-        await sendPage(lane, pageOf(0, entries));
-        await lane.send(FRAME.done, [1, random.bytes(32), 1, 1]);
-      }, 5],
-      other: [(lane) => sendPage(lane, pageOf(0, [entryOf.small(".bashrc", "x")])), 5],
-      lie: [async (lane) => {
-        await sendPage(lane, oneFile(0, "lie", content));
-        await sendRun(lane, 0, 0, other);
-      }, 5],
-      unasked: [(lane) => sendRun(lane, 3, 0, content), 6],
-      huge: [(lane) => lane.write(encodeFrameHead(FRAME.manifest, 2 ** 32 - 1)), 6],
-      nested: [(lane) => lane.write(framed(FRAME.manifest, nestedArrays(1 << 20))), 6],
-      window: [async (lane) => {
-        for (let batch = 0; batch < 40; batch++) {
-          await sendPage(lane, oneFile(batch, `window/w${100 + batch}`, random.bytes(100)));
-        }
-      }, 6],
-      credit: [() => Promise.resolve(), 6],
-      escape: [(lane) => lane.send(FRAME.error, ["E_BUSY-", escape]), 6],
-      known: [(lane) => lane.send(FRAME.error, ["E_ACCESS", escape]), 1],
-      turn: [(lane) => lane.send(FRAME.challenge, [1, random.bytes(32)]), 6],
-    };
-    const capsOf = (name: string): Partial<Caps> => name === "credit" ? { window: 4096 } : {};
-    await withLyingServer(
-      async (name, lane) => await lies[name]![0](lane),
-      capsOf,
-      async (address) => {
-        const names = Object.keys(lies);
-        const next = async (): Promise<void> => {
-          for (let name = names.shift(); name !== undefined; name = names.shift()) {
-            const out = `${dir}/out/${name}`;
-            const args = ["fetch", `${address}/${name}`, out, "--carrier", "tcp", "--retry", "0"];
-            const { code, stderr } = await warp(args, { env: a.env });
-            assert.equal(code, lies[name]![1], `${name}: ${stderr}`);
-            assert.match(stderr, /^warp: error: /m, name);
-            assert.doesNotMatch(stderr, /\n {4}at /, `${name}: a stack is shown`);
-            assert.doesNotMatch(
-              stderr,
-              /[^\P{Cc}\n]|\u{202e}/u,
-              `${name}: reaches the terminal`,
-            );
-            const left = isThere(out) ? [...Deno.readDirSync(out)].map(({ name }) => name) : [];
-            // The link itself may be made, and a directory for what did not come.
-            const visible = left.filter((entry) =>
-              !entry.startsWith(".warp-") && entry !== "link" && entry !== "window"
-            );
-            assert.deepEqual(visible, [], name);
+Deno.test(
+  "a server that lies to `warp fetch`: typed errors, and nothing is left",
+  UNTIDY,
+  async () => {
+    await withTempDir(async (dir) => {
+      const a = await makeMachine(`${dir}/a`);
+      Deno.mkdirSync(`${dir}/outside`);
+      const escape = "\x1b[2J\x1b]0;owned\x07 \u{202e}";
+      /** By the path that is fetched: what the server does, and the exit code and error expected. */
+      const lies: Record<string, [(lane: FrameLane) => Promise<void>, number]> = {
+        dots: [(lane) => sendPage(lane, pageOf(0, [entryOf.small("../planted", "x")])), 5],
+        root: [(lane) => sendPage(lane, pageOf(0, [entryOf.small("/planted", "x")])), 5],
+        link: [async (lane) => {
+          const entries = [
+            entryOf.link("link", `${dir}/outside`),
+            entryOf.small("link/planted", "x"),
+          ];
+          await sendPage(lane, pageOf(0, entries));
+          await lane.send(FRAME.done, [1, random.bytes(32), 1, 1]);
+        }, 5],
+        other: [(lane) => sendPage(lane, pageOf(0, [entryOf.small(".bashrc", "x")])), 5],
+        lie: [async (lane) => {
+          await sendPage(lane, oneFile(0, "lie", content));
+          await sendRun(lane, 0, 0, other);
+        }, 5],
+        unasked: [(lane) => sendRun(lane, 3, 0, content), 6],
+        huge: [(lane) => lane.write(encodeFrameHead(FRAME.manifest, 2 ** 32 - 1)), 6],
+        nested: [(lane) => lane.write(framed(FRAME.manifest, nestedArrays(1 << 20))), 6],
+        window: [async (lane) => {
+          for (let batch = 0; batch < 40; batch++) {
+            await sendPage(lane, oneFile(batch, `window/w${100 + batch}`, random.bytes(100)));
           }
-        };
-        await Promise.all([next(), next()]);
-      },
-    );
-    assert.deepEqual([...Deno.readDirSync(`${dir}/outside`)], []);
-    assert.ok(!isThere(`${dir}/planted`) && !isThere(`${dir}/out/planted`) && !isThere("/planted"));
-  });
-});
+        }, 6],
+        credit: [() => Promise.resolve(), 6],
+        escape: [(lane) => lane.send(FRAME.error, ["E_BUSY-", escape]), 6],
+        known: [(lane) => lane.send(FRAME.error, ["E_ACCESS", escape]), 1],
+        turn: [(lane) => lane.send(FRAME.challenge, [1, random.bytes(32)]), 6],
+      };
+      const capsOf = (name: string): Partial<Caps> => name === "credit" ? { window: 4096 } : {};
+      await withLyingServer(
+        async (name, lane) => await lies[name]![0](lane),
+        capsOf,
+        async (address) => {
+          const names = Object.keys(lies);
+          const next = async (): Promise<void> => {
+            for (let name = names.shift(); name !== undefined; name = names.shift()) {
+              const out = `${dir}/out/${name}`;
+              const args = ["fetch", `${address}/${name}`, out, "--carrier", "tcp", "--retry", "0"];
+              const { code, stderr } = await warp(args, { env: a.env });
+              assert.equal(code, lies[name]![1], `${name}: ${stderr}`);
+              assert.match(stderr, /^warp: error: /m, name);
+              assert.doesNotMatch(stderr, /\n {4}at /, `${name}: a stack is shown`);
+              assert.doesNotMatch(
+                stderr,
+                /[^\P{Cc}\n]|\u{202e}/u,
+                `${name}: reaches the terminal`,
+              );
+              const left = isThere(out) ? [...Deno.readDirSync(out)].map(({ name }) => name) : [];
+              // The link itself may be made, and a directory for what did not come.
+              const visible = left.filter((entry) =>
+                !entry.startsWith(".warp-") && entry !== "link" && entry !== "window"
+              );
+              assert.deepEqual(visible, [], name);
+            }
+          };
+          await Promise.all([next(), next()]);
+        },
+      );
+      assert.deepEqual([...Deno.readDirSync(`${dir}/outside`)], []);
+      assert.ok(
+        !isThere(`${dir}/planted`) && !isThere(`${dir}/out/planted`) && !isThere("/planted"),
+      );
+    });
+  },
+);
 
-Deno.test("a receiver that lies to `warp send`: typed errors, and no receipt", async () => {
+Deno.test("a receiver that lies to `warp send`: typed errors, and no receipt", UNTIDY, async () => {
   await withTempDir(async (dir) => {
     const a = await makeMachine(`${dir}/a`);
     Deno.writeFileSync(`${dir}/file`, random.bytes(300_000));
