@@ -4,6 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { pathToFileURL } from "node:url";
 import type { Bytes } from "../../actors/base/bytes.ts";
 import { isWarpError } from "../../actors/base/errors.ts";
 import { buildCuda, builtShimUrl } from "../../cuda/build.ts";
@@ -31,7 +32,10 @@ export type Settings = Readonly<
   >
 >;
 
-/** Undefined, said aloud, without a C++ compiler; fails with `WARP_REQUIRE=all`. */
+/**
+ * A copy for each test file, which run side by side in one process: a device that one of them loses is
+ * lost to nobody else. Undefined, said aloud, without a C++ compiler; fails with `WARP_REQUIRE=all`.
+ */
 export async function openShim(): Promise<CudaLibrary | undefined> {
   const shim = builtShimUrl();
   try {
@@ -43,7 +47,13 @@ export async function openShim(): Promise<CudaLibrary | undefined> {
     console.log(`SKIP the CUDA library compiled for the CPU: ${error.message}`);
     return undefined;
   }
-  return openCudaAt(shim);
+  const copy = Deno.makeTempFileSync({ prefix: "warp-shim-", suffix: ".so" });
+  try {
+    Deno.copyFileSync(shim, copy);
+    return openCudaAt(pathToFileURL(copy));
+  } finally {
+    Deno.removeSync(copy); // what is loaded stays
+  }
 }
 
 async function isOlder(library: URL): Promise<boolean> {
@@ -67,8 +77,15 @@ async function modified(path: URL): Promise<number> {
   }
 }
 
-/** Runs `body` with settings in the environment, which the library reads when a context is opened. */
+const TURN = new URL("../../dist/objects/environment.lock", import.meta.url);
+
+/**
+ * Runs `body` with settings in the environment, which the library reads when a context is opened. Test
+ * files run side by side in one process and share its environment, so that they take turns.
+ */
 export function withSettings<T>(settings: Settings, body: () => T): T {
+  using turn = Deno.openSync(TURN, { write: true, create: true });
+  turn.lockSync(true);
   for (const [name, value] of Object.entries(settings)) Deno.env.set(name, String(value));
   try {
     return body();
