@@ -2,7 +2,7 @@
  * operation says which, and queues the kernels.
  *
  * Two threads call an operation: the feeder next() .. launch(), piece after piece, and the drainer
- * place() and collect(), in the same order but later. They share only what does not change after
+ * place(), collect() and discard(), in the same order but later. They share only what does not change after
  * construction, and the piece. */
 #ifndef WARP_RUNTIME_OPERATION_H
 #define WARP_RUNTIME_OPERATION_H
@@ -86,6 +86,9 @@ class Operation {
   /* Hands out the results, when the output is where it belongs. WARP_EAUTH and WARP_EDATA do not
    * end the job. */
   virtual warp_status collect(const Piece &piece, const uint8_t *results) = 0;
+
+  /* Takes back the part of the output that had arrived when the device was lost. */
+  virtual void discard(const Piece &piece) { (void)piece; }
 };
 
 }  // namespace warp

@@ -216,7 +216,10 @@ warp_status Pipeline::collect(Entry &entry) {
   status = check(deliver(slot, std::move(output), slot.view(entry.piece).output,
                          options_.staging_bytes, streams_.out),
                  "copying from the device");
-  return status == WARP_OK ? operation.collect(entry.piece, results) : status;
+  if (status == WARP_OK) return operation.collect(entry.piece, results);
+  settle();
+  operation.discard(entry.piece);
+  return status;
 }
 
 /* Waits for whatever is queued: what failed must not be reused while copies still run. */
