@@ -92,27 +92,6 @@ if (library !== undefined) {
     }
   });
 
-  /** Opens `n` items of `bytes` where the device is lost at some launch; how many items it still did. */
-  function openLost(context: CudaContext, n: number, bytes: number): number {
-    const key = noise(32), nonces = noise(12 * n, 2), plaintext = text(bytes);
-    const base = new Uint8Array(n * (bytes + 16));
-    for (let i = 0; i < n; i++) {
-      const at = i * (bytes + 16), nonce = nonces.subarray(12 * i, 12 * i + 12);
-      aead.seal(key, nonce, new Uint8Array(), plaintext, base.subarray(at, at + bytes + 16));
-    }
-    const offsets = offsetsFrom(Array.from({ length: n + 1 }, (_, i) => i * (bytes + 16)));
-    const out = new Uint8Array(base.length), statuses = new Uint8Array(n).fill(9);
-    const request = { base, offsets, keys: key, nonces, out, outOffsets: offsets, statuses };
-    assert.throws(() => context.sync.open(request), /device was lost/);
-    const done = statuses.filter((status) => status !== 9).length;
-    for (let i = 0; i < n; i++) {
-      const opened = out.subarray(i * (bytes + 16), i * (bytes + 16) + bytes);
-      const want = i < done ? plaintext : new Uint8Array(bytes);
-      assert.ok(opened.every((byte, at) => byte === want[at]), `item ${i}`);
-    }
-    return done;
-  }
-
   Deno.test("cuda no plaintext of a lost device's piece is given out", () => {
     // Two launches for each piece; of six pieces, four slots have given out two at least.
     const settings = { ...SLOW, WARP_CUDA_SHIM_FAIL: 12 };
@@ -156,4 +135,25 @@ if (library !== undefined) {
     assert.deepEqual(c.out, c.want);
     for (const context of [healthy, dying, other]) await context.close();
   });
+}
+
+/** Opens `n` items of `bytes` where the device is lost at some launch; how many items it still did. */
+function openLost(context: CudaContext, n: number, bytes: number): number {
+  const key = noise(32), nonces = noise(12 * n, 2), plaintext = text(bytes);
+  const base = new Uint8Array(n * (bytes + 16));
+  for (let i = 0; i < n; i++) {
+    const at = i * (bytes + 16), nonce = nonces.subarray(12 * i, 12 * i + 12);
+    aead.seal(key, nonce, new Uint8Array(), plaintext, base.subarray(at, at + bytes + 16));
+  }
+  const offsets = offsetsFrom(Array.from({ length: n + 1 }, (_, i) => i * (bytes + 16)));
+  const out = new Uint8Array(base.length), statuses = new Uint8Array(n).fill(9);
+  const request = { base, offsets, keys: key, nonces, out, outOffsets: offsets, statuses };
+  assert.throws(() => context.sync.open(request), /device was lost/);
+  const done = statuses.filter((status) => status !== 9).length;
+  for (let i = 0; i < n; i++) {
+    const opened = out.subarray(i * (bytes + 16), i * (bytes + 16) + bytes);
+    const want = i < done ? plaintext : new Uint8Array(bytes);
+    assert.ok(opened.every((byte, at) => byte === want[at]), `item ${i}`);
+  }
+  return done;
 }
