@@ -11,6 +11,8 @@ const archive = () => import("./actors/archive/cli.ts");
 const transfers = () => import("./actors/transfer/cli.ts");
 const streams = () => import("./actors/stream/cli.ts");
 const keys = () => import("./actors/cipher/cli.ts");
+const portals = () => import("./actors/portal/cli.ts");
+const hubs = () => import("./hub/cli.ts");
 
 export const VERBS: VerbTable = {
   "create": {
@@ -103,15 +105,130 @@ export const VERBS: VerbTable = {
     summary: "write what another machine sends to standard output",
     load: async () => (await transfers()).streamReceiveCommand(),
   },
+  "portal create": {
+    group: "Portals",
+    summary: "share files by a portal that opens and closes by policy",
+    load: async () => (await portals()).portalCreateCommand(),
+  },
+  "portal put": {
+    group: "Portals",
+    summary: "bring a portal up to date",
+    load: async () => (await portals()).portalPutCommand(),
+  },
+  "portal get": {
+    group: "Portals",
+    summary: "fetch what a link or portal holds",
+    load: async () => (await portals()).portalGetCommand(),
+  },
+  "portal list": {
+    group: "Portals",
+    summary: "name the portals that you own or may see",
+    load: async () => (await portals()).portalListCommand(),
+  },
+  "portal show": {
+    group: "Portals",
+    summary: "describe a portal, its policy, use and grants",
+    load: async () => (await portals()).portalShowCommand(),
+  },
+  "portal open": {
+    group: "Portals",
+    summary: "open a portal",
+    load: async () => (await portals()).portalOpenCommand(),
+  },
+  "portal pause": {
+    group: "Portals",
+    summary: "let nobody into a portal for now",
+    load: async () => (await portals()).portalPauseCommand(),
+  },
+  "portal close": {
+    group: "Portals",
+    summary: "end a portal",
+    load: async () => (await portals()).portalCloseCommand(),
+  },
+  "portal extend": {
+    group: "Portals",
+    summary: "give a portal a new policy",
+    load: async () => (await portals()).portalExtendCommand(),
+  },
+  "portal grant": {
+    group: "Portals",
+    summary: "let an account or group into a portal",
+    load: async () => (await portals()).portalGrantCommand(),
+  },
+  "portal revoke": {
+    group: "Portals",
+    summary: "end grants and links, and change the keys",
+    load: async () => (await portals()).portalRevokeCommand(),
+  },
+  "portal link": {
+    group: "Portals",
+    summary: "make a link that opens a portal",
+    load: async () => (await portals()).portalLinkCommand(),
+  },
+  "portal request": {
+    group: "Portals",
+    summary: "ask to be let in again",
+    load: async () => (await portals()).portalRequestCommand(),
+  },
+  "portal requests": {
+    group: "Portals",
+    summary: "list who asks to be let in again",
+    load: async () => (await portals()).portalRequestsCommand(),
+  },
+  "portal approve": {
+    group: "Portals",
+    summary: "let someone in again",
+    load: async () => (await portals()).portalApproveCommand(),
+  },
+  "portal deny": {
+    group: "Portals",
+    summary: "refuse to let someone in again",
+    load: async () => (await portals()).portalDenyCommand(),
+  },
+  "portal log": {
+    group: "Portals",
+    summary: "show who did what with a portal, checked",
+    load: async () => (await portals()).portalLogCommand(),
+  },
+  "portal group": {
+    group: "Portals",
+    summary: "make groups, add and remove members",
+    load: async () => (await portals()).portalGroupCommand(),
+  },
+  "hub serve": {
+    group: "Portals",
+    summary: "run a hub",
+    load: async () => (await hubs()).hubServeCommand(),
+  },
+  "hub login": {
+    group: "Portals",
+    summary: "enrol this machine at a hub",
+    load: async () => (await hubs()).hubLoginCommand(),
+  },
+  "hub status": {
+    group: "Portals",
+    summary: "ask a hub how it is",
+    load: async () => (await hubs()).hubStatusCommand(),
+  },
   "key new": {
     group: "Keys",
-    summary: "make a key file for encryption and signatures",
+    summary: "make a key file for encryption and signatures, or an account",
     load: async () => (await keys()).keyNewCommand,
   },
   "key show": {
     group: "Keys",
-    summary: "print the public halves of a key file",
+    summary: "print the public halves of a key file, and your account",
     load: async () => (await keys()).keyShowCommand,
+  },
+  "key recover": {
+    group: "Keys",
+    summary: "bring an account to this machine from its 24 words",
+    load: async () => (await keys()).keyRecoverCommand,
+  },
+  "key devices": {
+    group: "Keys",
+    summary: "print this machine's device and its hubs",
+    load: async () => (await keys()).keyDevicesCommand,
   },
   "bench kernels": {
     group: "Tools",

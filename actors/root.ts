@@ -15,6 +15,13 @@
  * root            one_for_one, for transfers
  * ├─ chunker.0..N permanent   one a session that sends at the same time
  * └─ transfer     temporary   owns the sockets and runs the protocol on them
+ *
+ * root            one_for_one, for `portal put` and `portal get`
+ * ├─ chunker      permanent   for put
+ * └─ portal       temporary   seals and uploads, or fetches and opens
+ *
+ * root            one_for_one, for `hub serve`
+ * └─ hub          permanent   database, blobs and the listening socket
  * ```
  *
  * @module
@@ -24,6 +31,7 @@ import { hasCudaLibrary } from "../kernels/cuda/location.ts";
 import { tryLibraries } from "../kernels/trial_process.ts";
 import type { CommandIo } from "./base/command.ts";
 import { asWarpError, WarpError } from "./base/errors.ts";
+import type { HubOptions } from "../hub/protocol.ts";
 import type { DeviceInit } from "./device/protocol.ts";
 import type { ActorDefinition } from "./runtime/define_actor.ts";
 import type { ChildSpec, SupervisorFlags } from "./runtime/child_spec.ts";
@@ -99,6 +107,20 @@ export function transferTree(sendersMax: number): ChildSpec[] {
   ];
 }
 
+/** The children for moving a tree into a portal or out of it. */
+export function portalTree(withChunker: boolean): ChildSpec[] {
+  const links = withChunker ? ["chunker"] : [];
+  return [
+    ...links.map((id) => child(id, "chunker", [])),
+    { ...child("portal", "portal", links), restart: "temporary" },
+  ];
+}
+
+/** A hub; it starts again where it fails, and loses nothing that it has acknowledged. */
+export function hubTree(init: HubOptions): ChildSpec[] {
+  return [{ ...child("hub", "hub", []), init, shutdownMs: 15_000 }];
+}
+
 const DEFINITIONS = {
   cipher: () => import("./cipher/actor.ts").then((module) => module.cipher),
   device: () => import("./device/actor.ts").then((module) => module.device),
@@ -106,6 +128,8 @@ const DEFINITIONS = {
   archive: () => import("./archive/actor.ts").then((module) => module.archive),
   stream: () => import("./stream/actor.ts").then((module) => module.stream),
   transfer: () => import("./transfer/actor.ts").then((module) => module.transfer),
+  portal: () => import("./portal/actor.ts").then((module) => module.portal),
+  hub: () => import("../hub/actor.ts").then((module) => module.hub),
 };
 
 function child(id: string, kind: keyof typeof DEFINITIONS, links: string[]): ChildSpec {
@@ -129,6 +153,8 @@ const ENTRIES = {
   archive: new URL("./archive/worker.ts", import.meta.url),
   stream: new URL("./stream/worker.ts", import.meta.url),
   transfer: new URL("./transfer/worker.ts", import.meta.url),
+  portal: new URL("./portal/worker.ts", import.meta.url),
+  hub: new URL("../hub/worker.ts", import.meta.url),
 };
 
 /** Starts the tree for one command, traced and hosted as the user asked. */

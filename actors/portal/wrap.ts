@@ -77,6 +77,8 @@ export function openName(sealed: Bytes, epochKey: Bytes, portal: Bytes): string 
 export interface PortalKeys {
   portal: Bytes;
   grant: Bytes;
+  /** The owner's account: whose devices sign, and say who else may. */
+  owner: Bytes;
   view: Bytes | null;
   /** Ascending; the view's key of each epoch. */
   epochs: { epoch: number; key: Bytes }[];
@@ -90,7 +92,7 @@ export async function wrapKeys(keys: PortalKeys, recipients: readonly string[]):
   const encrypter = new Encrypter();
   for (const recipient of recipients) encrypter.addRecipient(recipient);
   const epochs = keys.epochs.map(({ epoch, key }) => [epoch, key]);
-  const text = encode(["portal/wrap/v1", keys.portal, keys.grant, keys.view, epochs]);
+  const text = encode(["portal/wrap/v1", keys.portal, keys.grant, keys.owner, keys.view, epochs]);
   const wrapped = await encrypter.encrypt(text);
   text.fill(0);
   return wrapped;
@@ -119,13 +121,13 @@ export async function unwrapKeys(
   const damaged = () => new WarpError("E_INTEGRITY", "the keys of the portal are damaged");
   if (!isSoundMessage(opened, 6)) throw damaged();
   const value: unknown = decode(opened);
-  if (!Array.isArray(value) || value.length !== 5 || value[0] !== "portal/wrap/v1") throw damaged();
-  const [, id, grant, view, epochs] = value as unknown[];
+  if (!Array.isArray(value) || value.length !== 6 || value[0] !== "portal/wrap/v1") throw damaged();
+  const [, id, grant, owner, view, epochs] = value as unknown[];
   const isId = (one: unknown): one is Uint8Array =>
     one instanceof Uint8Array && one.length === ID_BYTES;
-  if (!isId(id) || !equal(id, portal) || !isId(grant) || (view !== null && !isId(view))) {
-    throw damaged();
-  }
+  const isOwner = owner instanceof Uint8Array && owner.length === KEY_BYTES;
+  if (!isId(id) || !equal(id, portal) || !isId(grant) || !isOwner) throw damaged();
+  if (view !== null && !isId(view)) throw damaged();
   if (!Array.isArray(epochs) || epochs.length === 0 || epochs.length > EPOCHS_MAX) throw damaged();
   let last = 0;
   const list = epochs.map((one: unknown) => {
@@ -136,5 +138,11 @@ export async function unwrapKeys(
     last = epoch;
     return { epoch, key: new Uint8Array(key) };
   });
-  return { portal: new Uint8Array(id), grant: new Uint8Array(grant), view, epochs: list };
+  return {
+    portal: new Uint8Array(id),
+    grant: new Uint8Array(grant),
+    owner: new Uint8Array(owner),
+    view,
+    epochs: list,
+  };
 }

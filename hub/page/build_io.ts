@@ -1,0 +1,179 @@
+/**
+ * Builds the pages for the browser: dist/page, with a hash in every name, compressed beside each file.
+ *
+ * The bundle is made of this repository's sources and the packages of deno.json alone. A few modules that
+ * need Deno or Node have a stand-in for the browser; anything else that would need them fails the build.
+ *
+ * @module
+ */
+import type { Plugin } from "esbuild";
+import { createHash } from "node:crypto";
+import { fileURLToPath } from "node:url";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import config from "../../deno.json" with { type: "json" };
+import { isWarpError, WarpError } from "../../actors/base/errors.ts";
+import { MANIFEST, type Manifest } from "./manifest.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+const HERE = new URL("./", import.meta.url);
+
+/** Where `warp hub` looks for the pages. */
+export const PAGE_DIR: URL = new URL("dist/page/", ROOT);
+
+/** Modules with another implementation in browsers; both export the same. */
+const STAND_INS: Readonly<Record<string, string>> = {
+  "actors/cipher/signature.ts": "hub/page/browser/signature.ts",
+  "actors/cipher/argon2.ts": "hub/page/browser/argon2.ts",
+};
+/** Packages with a smaller form that is enough for the client's side. */
+const PACKAGES: Readonly<Record<string, string>> = {
+  "@hono/zod-openapi": "hub/page/browser/zod.ts",
+};
+const ENTRIES = ["link_page", "dashboard_page", "argon2_worker", "download_worker"] as const;
+const PAGES = { link: "link_page", dashboard: "dashboard_page" } as const;
+
+/**
+ * Writes the pages to `directory`, which is made.
+ *
+ * @throws {WarpError} E_CONFIG when esbuild cannot run here or the sources are not there
+ */
+export async function buildPage(directory: URL = PAGE_DIR): Promise<void> {
+  const files = await bundle();
+  await Deno.mkdir(directory, { recursive: true });
+  const names = new Map<string, string>();
+  const assets: Manifest["assets"] = {};
+  const write = async (name: string, bytes: Uint8Array) => {
+    const encodings: ("br" | "gzip")[] = [];
+    await Deno.writeFile(new URL(name, directory), bytes);
+    for (const [encoding, ending, pack] of ENCODINGS) {
+      const packed = pack(bytes);
+      if (packed.length > bytes.length * 0.9) continue;
+      await Deno.writeFile(new URL(name + ending, directory), packed);
+      encodings.push(encoding);
+    }
+    assets[name] = encodings;
+  };
+  const style = await Deno.readFile(new URL("style.css", HERE));
+  for (const [plain, bytes] of [...files, ["style.css", style] as const]) {
+    const name = hashed(plain, bytes);
+    names.set(plain, name);
+    await write(name, bytes);
+  }
+  const asset = (plain: string) => `/assets/${names.get(plain)!}`;
+  const pages: Record<string, string> = {};
+  for (const [page, entry] of Object.entries(PAGES)) {
+    const template = await Deno.readTextFile(new URL(`${page}.html`, HERE));
+    pages[page] = template
+      .replaceAll("@STYLE@", asset("style.css"))
+      .replaceAll("@SCRIPT@", asset(`${entry}.js`))
+      .replaceAll("@ARGON2@", asset("argon2_worker.js"))
+      .replaceAll("@DOWNLOAD@", asset("download_worker.js"));
+  }
+  const manifest: Manifest = { assets, pages };
+  // Last: a build that was cut has none, and is not used.
+  await Deno.writeTextFile(new URL(MANIFEST, directory), JSON.stringify(manifest));
+}
+
+const ENCODINGS = [
+  [
+    "br",
+    ".br",
+    (bytes: Uint8Array) =>
+      brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }),
+  ],
+  ["gzip", ".gz", (bytes: Uint8Array) => gzipSync(bytes, { level: 9 })],
+] as const;
+
+function hashed(plain: string, bytes: Uint8Array): string {
+  const digest = createHash("sha256").update(bytes).digest("base64url").slice(0, 12);
+  return plain.replace(/(\.\w+)$/, `-${digest}$1`);
+}
+
+/** The scripts, by name. */
+async function bundle(): Promise<Map<string, Uint8Array>> {
+  try {
+    const esbuild = await import("esbuild");
+    try {
+      const result = await esbuild.build({
+        entryPoints: ENTRIES.map((name) => path(`hub/page/${name}.ts`)),
+        outdir: path("dist/page"),
+        bundle: true,
+        write: false,
+        minify: true,
+        format: "esm",
+        platform: "browser",
+        target: ["chrome111", "firefox114", "safari16.4"],
+        legalComments: "none",
+        charset: "utf8",
+        inject: [path("hub/page/browser/globals.ts")],
+        plugins: [resolver],
+        logLevel: "silent",
+        tsconfigRaw: { compilerOptions: { useDefineForClassFields: true, target: "ES2022" } },
+      });
+      return new Map(result.outputFiles.map(({ path, contents }) => [
+        path.slice(path.lastIndexOf("/") + 1),
+        contents,
+      ]));
+    } finally {
+      await esbuild.stop();
+    }
+  } catch (cause) {
+    if (isWarpError(cause)) throw cause;
+    throw new WarpError("E_CONFIG", "the pages cannot be built here", {
+      hint: "`deno task build:page` makes them where the sources are; a package carries them",
+      cause,
+    });
+  }
+}
+
+function path(relative: string): string {
+  return fileURLToPath(new URL(relative, ROOT));
+}
+
+/** Names of deno.json, stand-ins, and nothing else from outside. */
+const resolver: Plugin = {
+  name: "portal",
+  setup(build) {
+    const imports: Record<string, string> = config.imports;
+    build.onResolve({ filter: /^(node:|npm:|jsr:|https?:)/ }, ({ path: name, importer }) => ({
+      errors: [{ text: `${importer} needs ${name}, which no browser has` }],
+    }));
+    build.onResolve({ filter: /^[@\w]/ }, async ({ path: name, kind, resolveDir, pluginData }) => {
+      if (pluginData === "resolved" || kind === "entry-point") return undefined;
+      if (PACKAGES[name] !== undefined) return { path: path(PACKAGES[name]) };
+      const alias = Object.keys(imports).find((key) => name === key || name.startsWith(`${key}/`));
+      const isOurs = !resolveDir.includes("/node_modules/");
+      if (!isOurs) return undefined;
+      const target = alias === undefined ? undefined : imports[alias];
+      const match = /^npm:((?:@[^/]+\/)?[^@/]+)@[^/]+(\/.*)?$/.exec(target ?? "");
+      if (match === null) return { errors: [{ text: `${name} is not a package of deno.json` }] };
+      return await build.resolve(match[1]! + (match[2] ?? "") + name.slice(alias!.length), {
+        kind,
+        resolveDir: path("."),
+        pluginData: "resolved",
+      });
+    });
+    build.onResolve({ filter: /^\.\.?\// }, ({ path: name, resolveDir }) => {
+      const full = fileURLToPath(new URL(name, `file://${resolveDir}/`));
+      const standIn = STAND_INS[full.slice(path(".").length)];
+      return standIn === undefined ? undefined : { path: path(standIn) };
+    });
+  },
+};
+
+/** The bytes of a built file, for the server. */
+export function pageFile(name: string): Promise<Uint8Array<ArrayBuffer>> {
+  return Deno.readFile(new URL(name, PAGE_DIR));
+}
+
+/** What was built, or undefined where nothing is. */
+export async function readManifest(): Promise<Manifest | undefined> {
+  try {
+    return JSON.parse(await Deno.readTextFile(new URL(MANIFEST, PAGE_DIR))) as Manifest;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+if (import.meta.main) await buildPage();
