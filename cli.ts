@@ -230,6 +230,11 @@ export const VERBS: VerbTable = {
     summary: "print this machine's device and its hubs",
     load: async () => (await keys()).keyDevicesCommand,
   },
+  "key retire": {
+    group: "Keys",
+    summary: "end a device of the account",
+    load: async () => (await keys()).keyRetireCommand,
+  },
   "bench kernels": {
     group: "Tools",
     summary: "measure every kernel on every backend",

@@ -12,8 +12,8 @@ import { connect, deviceAccess, ownAccess } from "../actors/portal/access_io.ts"
 import { openRing } from "../actors/portal/account_io.ts";
 import { formatAccount } from "../actors/portal/account_id.ts";
 import { signedJson } from "../actors/portal/api_fields.ts";
-import { fromBase64Url, toBase64Url } from "../actors/portal/base64url.ts";
-import { hubUrl, withLogin } from "../actors/portal/hub_logins.ts";
+import { toBase64Url } from "../actors/portal/base64url.ts";
+import { hubUrl, parseHubAddress, withLogin } from "../actors/portal/hub_logins.ts";
 import { readHubLogins, updateHubLogins } from "../actors/portal/key_ring_io.ts";
 import { tell } from "../actors/portal/print.ts";
 import { hubTree, withTree } from "../actors/root.ts";
@@ -148,27 +148,6 @@ export async function login(options: LoginOptions, io: CommandIo): Promise<numbe
   } finally {
     ring.keys.wipe();
   }
-}
-
-/** `URL`, `URL#KEY` or `URL#KEY.INVITE`. @throws {WarpError} E_USAGE */
-export function parseHubAddress(text: string): {
-  url: string;
-  key: Uint8Array | null;
-  invite: string | undefined;
-} {
-  const [address = "", fragment = ""] = text.trim().split("#", 2);
-  const url = hubUrl(address);
-  const match = /^(?:([\w-]{43})(?:\.([\w-]{22}))?)?$/.exec(fragment);
-  if (match === null) {
-    throw new WarpError("E_USAGE", "the hub's address is damaged: copy it again, whole", {
-      hint: "quote it, for shells take # as a comment",
-    });
-  }
-  return {
-    url,
-    key: match[1] === undefined ? null : fromBase64Url(match[1], 32),
-    invite: match[2],
-  };
 }
 
 export async function status(options: StatusOptions, io: CommandIo): Promise<number> {

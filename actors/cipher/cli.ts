@@ -6,9 +6,9 @@
  */
 import { object } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
-import { optional, withDefault } from "@optique/core/modifiers";
+import { optional } from "@optique/core/modifiers";
 import { argument, option } from "@optique/core/primitives";
-import { integer } from "@optique/core/valueparser";
+import { integer, string } from "@optique/core/valueparser";
 import { type CommandIo, defineCommand } from "../base/command.ts";
 import { fileName } from "../base/command_line.ts";
 import { WarpError } from "../base/errors.ts";
@@ -107,7 +107,8 @@ export const keyNewCommand = defineCommand<KeyNewOptions>({
 
 interface KeyRecoverOptions extends SealingOptions {
   wordsFile: string | undefined;
-  deviceNumber: number;
+  deviceNumber: number | undefined;
+  hub: string | undefined;
   output: string | undefined;
 }
 
@@ -121,17 +122,23 @@ export const keyRecoverCommand = defineCommand<KeyRecoverOptions>({
   ],
   examples: [
     { line: "warp key recover", about: "type the 24 words" },
+    {
+      line: "warp key recover --hub https://hub.example < words.txt",
+      about: "a new machine: the account, its portals and what they hold",
+    },
     { line: "warp key recover --device 2 < words.txt", about: "a second machine" },
   ],
   parser: object("Options", {
     wordsFile: optional(option("--words-file", fileName("FILE", "file"), {
       description: message`Read the 24 words from FILE; "-" is stdin.`,
     })),
-    deviceNumber: withDefault(
+    hub: optional(option("--hub", string({ metavar: "URL" }), {
+      description: message`Enrol the device there, and bring back the account's portals.`,
+    })),
+    deviceNumber: optional(
       option("--device", integer({ min: 1, max: DEVICE_NUMBER_MAX, metavar: "N" }), {
-        description: message`Which device of the account this is; by default 1.`,
+        description: message`Which device of the account this is; by default a new one, or 1.`,
       }),
-      1,
     ),
     ...sealingFields(),
     output: optional(option("-o", "--output", fileName("FILE", "file"), {
@@ -179,13 +186,68 @@ export const keyShowCommand = defineCommand<KeyShowOptions>({
   },
 });
 
-export const keyDevicesCommand = defineCommand<Record<never, never>>({
-  details: ["Prints this machine's device, and the hubs that it has logged in to."],
-  examples: [{ line: "warp key devices", about: "which device am I?" }],
-  parser: object("Options", {}),
-  async run(_options, io) {
-    const { showDevices } = await import("../portal/account_io.ts");
-    showDevices(io);
+interface HubKeyOptions {
+  hub: string | undefined;
+  passphraseFile: string | undefined;
+  passphraseFd: number | undefined;
+}
+
+const hubKeyFields = () => ({
+  hub: optional(option("--hub", string({ metavar: "URL" }), {
+    description: message`Which hub, of those logged in to; by default the first.`,
+  })),
+  passphraseFile: optional(option("--passphrase-file", fileName("FILE", "file"), {
+    description: message`Read the passphrase of the key ring from FILE.`,
+  })),
+  passphraseFd: optional(
+    option("--passphrase-fd", integer({ min: 0, max: DESCRIPTOR_MAX, metavar: "N" }), {
+      description: message`Read the passphrase from an open file descriptor.`,
+    }),
+  ),
+});
+
+interface KeyDevicesOptions extends HubKeyOptions {
+  isAll: boolean;
+}
+
+export const keyDevicesCommand = defineCommand<KeyDevicesOptions>({
+  details: [
+    "Prints this machine's device, and the hubs that it has logged in to. With --all it asks a hub for " +
+    "every device of the account.",
+  ],
+  examples: [
+    { line: "warp key devices", about: "which device am I?" },
+    { line: "warp key devices --all", about: "which are there?" },
+  ],
+  parser: object("Options", {
+    isAll: option("--all", { description: message`Ask the hub for all devices of the account.` }),
+    ...hubKeyFields(),
+  }),
+  async run({ isAll, ...source }, io) {
+    if (isAll) await (await import("../portal/devices_io.ts")).listDevices(source, io);
+    else (await import("../portal/account_io.ts")).showDevices(io);
+    return 0;
+  },
+});
+
+interface KeyRetireOptions extends HubKeyOptions {
+  number: number;
+}
+
+export const keyRetireCommand = defineCommand<KeyRetireOptions>({
+  details: [
+    "For a device that is lost: the hub lets it in no more, and your portals get new keys, so that it cannot " +
+    "read what is put from then on.",
+  ],
+  examples: [{ line: "warp key retire 1", about: "the old laptop" }],
+  parser: object("Options", {
+    number: argument(integer({ min: 1, max: DEVICE_NUMBER_MAX, metavar: "N" }), {
+      description: message`The device, of ${"warp key devices --all"}.`,
+    }),
+    ...hubKeyFields(),
+  }),
+  async run({ number, ...source }, io) {
+    await (await import("../portal/devices_io.ts")).retireDevice(number, source, io);
     return 0;
   },
 });

@@ -8,7 +8,7 @@ import { asWarpError, WarpError } from "../base/errors.ts";
 import type { CommandIo } from "../base/command.ts";
 import { argon2id } from "../cipher/argon2.ts";
 import { type PassphraseSource, readPassphrase } from "../cipher/passphrase.ts";
-import { createSigner, verifySignature } from "../cipher/signature.ts";
+import { createSigner, type Signer, verifySignature } from "../cipher/signature.ts";
 import { openRing } from "./account_io.ts";
 import { Directory } from "./directory.ts";
 import { HubClient } from "./hub_client.ts";
@@ -22,6 +22,7 @@ export interface Connection {
   client: HubClient;
   directory: Directory;
   access: HubAccess;
+  signer: Signer;
 }
 
 export function connect(access: HubAccess, signal?: AbortSignal): Connection {
@@ -33,7 +34,7 @@ export function connect(access: HubAccess, signal?: AbortSignal): Connection {
     verify: verifySignature,
     ...(signal === undefined ? {} : { signal }),
   });
-  return { client, directory: new Directory(client, verifySignature), access };
+  return { client, directory: new Directory(client, verifySignature), access, signer };
 }
 
 /** What a device of an account speaks to a hub with; the ring's keys are copied. */

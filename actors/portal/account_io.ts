@@ -10,6 +10,9 @@ import { type PassphraseSource, readPassphrase } from "../cipher/passphrase.ts";
 import { formatAccount } from "./account_id.ts";
 import { AccountSecrets } from "./account_keys.ts";
 import { toBase64Url } from "./base64url.ts";
+import { bringIn, loginAsAccount, nextDeviceNumber } from "./devices_io.ts";
+import { parseHubAddress } from "./hub_logins.ts";
+import { tell } from "./print.ts";
 import { type KeyRing, newKeyRing, openKeyRing, type PublicRing } from "./key_ring.ts";
 import {
   checkNoRing,
@@ -35,7 +38,10 @@ export interface NewRingOptions extends PassphraseSource {
 export interface RecoverOptions extends NewRingOptions {
   /** `-` is stdin; undefined: asked for on a terminal, else stdin. */
   wordsFile: string | undefined;
-  deviceNumber: number;
+  /** Undefined: the next one that the hub does not know, or 1 without a hub. */
+  deviceNumber: number | undefined;
+  /** Address of a hub: the account's portals come back with the device. */
+  hub: string | undefined;
 }
 
 /**
@@ -56,21 +62,35 @@ export async function newAccount(options: NewRingOptions, io: CommandIo): Promis
       "These words are the account. Write them down, in this order; they are not shown again.",
     );
     io.stdout.write(inLines(words));
-  });
+  }).finally(() => secrets.wipe());
   for (const line of ringLines(path, ring)) io.note(line);
 }
 
 /** Makes the ring of one device from the account's words. */
 export async function recoverAccount(options: RecoverOptions, io: CommandIo): Promise<void> {
   const path = newRingPath(options);
+  const hub = options.hub === undefined ? undefined : parseHubAddress(options.hub);
   const secrets = await AccountSecrets.fromWords(await readWords(options, io));
-  const ring = await writeRing(path, secrets, options.deviceNumber, options, io);
-  if (io.options.isJson) io.json(ringRecord(path, ring));
-  else io.stdout.write(ringLines(path, ring).map((line) => line + "\n").join(""));
+  try {
+    const at = hub === undefined ? undefined : await loginAsAccount(secrets, hub, io);
+    const number = options.deviceNumber ?? (at === undefined ? 1 : await nextDeviceNumber(at));
+    const ring = await writeRing(path, secrets, number, options, io);
+    const recovered = at === undefined ? undefined : await bringIn(at, ring);
+    if (recovered !== undefined && recovered.left > 0) {
+      io.warn(`${recovered.left} portals are granted to groups of others, who must add you anew`);
+    }
+    const { portals } = recovered ?? { portals: undefined };
+    tell(io, { ...ringRecord(path, ring), ...(portals === undefined ? {} : { portals }) }, [
+      ...ringLines(path, ring),
+      ...(portals === undefined ? [] : [`portals:     ${portals}`]),
+    ]);
+  } finally {
+    secrets.wipe();
+  }
 }
 
 /**
- * Seals and stores the ring of a device; wipes `secrets`. What comes back is public.
+ * Seals and stores the ring of a device. What comes back is public.
  *
  * @param beforehand runs when nothing stands in the way any more
  */
@@ -95,7 +115,6 @@ async function writeRing(
     return about;
   } finally {
     passphrase?.fill(0);
-    secrets.wipe();
     ring?.keys.wipe();
   }
 }

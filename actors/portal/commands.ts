@@ -26,6 +26,7 @@ import {
   changeSettings,
   createPortal,
   type Desk,
+  deskOf,
   findPortal,
   grantPortal,
   type Group,
@@ -82,22 +83,17 @@ interface OwnDesk extends Desk {
 }
 
 async function openDesk(options: DeskOptions, io: CommandIo): Promise<OwnDesk> {
-  return deskOf(connect(await ownAccess(options, options.hub, io), io.signal));
-}
-
-function deskOf(connection: Connection): OwnDesk {
-  const { client, directory, access } = connection;
-  const signer = createSigner(access.signingSeed);
-  return {
-    connection,
+  const connection = connect(await ownAccess(options, options.hub, io), io.signal);
+  const { client, directory, access, signer } = connection;
+  const desk = deskOf({
     client,
     directory,
-    key: { publicKey: signer.publicKey, sign: (message) => signer.sign(message) },
+    key: signer,
     identities: access.identities,
     account: access.account!,
     verify: verifySignature,
-    random: (length) => crypto.getRandomValues(new Uint8Array(length)),
-  };
+  });
+  return { ...desk, connection };
 }
 
 function policyOf(flags: PolicyFlags): string {

@@ -47,6 +47,31 @@ export function hubUrl(text: string): string {
   return url.origin;
 }
 
+/** What `warp hub serve` prints. */
+export interface HubAddress {
+  url: string;
+  /** To be pinned; null: not said. */
+  key: Bytes | null;
+  invite: string | undefined;
+}
+
+/** `URL`, `URL#KEY` or `URL#KEY.INVITE`. @throws {WarpError} E_USAGE */
+export function parseHubAddress(text: string): HubAddress {
+  const [address = "", fragment = ""] = text.trim().split("#", 2);
+  const url = hubUrl(address);
+  const match = /^(?:([\w-]{43})(?:\.([\w-]{22}))?)?$/.exec(fragment);
+  if (match === null) {
+    throw new WarpError("E_USAGE", "the hub's address is damaged: copy it again, whole", {
+      hint: "quote it, for shells take # as a comment",
+    });
+  }
+  return {
+    url,
+    key: match[1] === undefined ? null : fromBase64Url(match[1], KEY_BYTES),
+    invite: match[2],
+  };
+}
+
 /**
  * The logins with this one in them, which becomes the default when it is the first or `isDefault`.
  *

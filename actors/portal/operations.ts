@@ -37,6 +37,15 @@ export interface Desk {
   random(length: number): Uint8Array<ArrayBuffer>;
 }
 
+export function deskOf(parts: Omit<Desk, "random">): Desk {
+  const { sign, publicKey } = parts.key;
+  return {
+    ...parts,
+    key: { publicKey, sign: (message) => sign(message) },
+    random: (length) => crypto.getRandomValues(new Uint8Array(length)),
+  };
+}
+
 /** @throws {WarpError} E_LIMIT, E_CONFIG (the policy), E_NETWORK */
 export async function createPortal(
   desk: Desk,

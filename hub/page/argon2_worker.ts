@@ -13,9 +13,15 @@ export interface Argon2Job {
   params: { memoryKiB: number; passes: number; lanes: number };
 }
 
-const scope = globalThis as unknown as DedicatedWorkerGlobalScope;
+/** What of a Worker's scope is used here. */
+interface Scope {
+  onmessage: (event: MessageEvent<Argon2Job>) => void;
+  postMessage(answer: Uint8Array | null): void;
+}
 
-scope.onmessage = ({ data }: MessageEvent<Argon2Job>) => {
+const scope = globalThis as unknown as Scope;
+
+scope.onmessage = ({ data }) => {
   const { passphrase, salt, params: { memoryKiB, passes, lanes } } = data;
   try {
     const options = { t: passes, m: memoryKiB, p: lanes, dkLen: 32, maxmem: 2 ** 32 - 1 };

@@ -17,8 +17,8 @@ import { MANIFEST, type Manifest } from "./manifest.ts";
 const ROOT = new URL("../../", import.meta.url);
 const HERE = new URL("./", import.meta.url);
 
-/** Where `warp hub` looks for the pages. */
-export const PAGE_DIR: URL = new URL("dist/page/", ROOT);
+/** Where the hub looks for the pages (pages_io.ts). */
+const PAGE_DIR: URL = new URL("dist/page/", ROOT);
 
 /** Modules with another implementation in browsers; both export the same. */
 const STAND_INS: Readonly<Record<string, string>> = {
@@ -39,6 +39,7 @@ const PAGES = { link: "link_page", dashboard: "dashboard_page" } as const;
  */
 export async function buildPage(directory: URL = PAGE_DIR): Promise<void> {
   const files = await bundle();
+  await Deno.remove(directory, { recursive: true }).catch(() => {});
   await Deno.mkdir(directory, { recursive: true });
   const names = new Map<string, string>();
   const assets: Manifest["assets"] = {};
@@ -62,7 +63,7 @@ export async function buildPage(directory: URL = PAGE_DIR): Promise<void> {
   const asset = (plain: string) => `/assets/${names.get(plain)!}`;
   const pages: Record<string, string> = {};
   for (const [page, entry] of Object.entries(PAGES)) {
-    const template = await Deno.readTextFile(new URL(`${page}.html`, HERE));
+    const template = await Deno.readTextFile(new URL(`${entry}.html`, HERE));
     pages[page] = template
       .replaceAll("@STYLE@", asset("style.css"))
       .replaceAll("@SCRIPT@", asset(`${entry}.js`))
@@ -160,20 +161,5 @@ const resolver: Plugin = {
     });
   },
 };
-
-/** The bytes of a built file, for the server. */
-export function pageFile(name: string): Promise<Uint8Array<ArrayBuffer>> {
-  return Deno.readFile(new URL(name, PAGE_DIR));
-}
-
-/** What was built, or undefined where nothing is. */
-export async function readManifest(): Promise<Manifest | undefined> {
-  try {
-    return JSON.parse(await Deno.readTextFile(new URL(MANIFEST, PAGE_DIR))) as Manifest;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-}
 
 if (import.meta.main) await buildPage();

@@ -161,7 +161,7 @@ async function workerSink(name: string, length: number): Promise<Sink | null> {
   return {
     write: async (bytes) => {
       while (pulls === 0 && !isOver) await new Promise<void>((resolve) => wake = resolve);
-      if (isOver) throw new WarpError("E_INTERRUPTED", "the download was stopped in the browser");
+      if (isOver) throw new WarpError("E_CANCELLED", "the download was stopped in the browser");
       pulls--;
       const copy = bytes.slice();
       port.postMessage(copy, [copy.buffer]);
