@@ -5,10 +5,10 @@
  */
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context, MiddlewareHandler } from "hono";
-import { toHex } from "../actors/base/bytes.ts";
 import { asWarpError, isWarpError, WarpError } from "../actors/base/errors.ts";
 import { WARP_VERSION } from "../actors/base/version.ts";
 import { authenticate, type Principal, rateKey } from "./auth.ts";
+import { addressOf, type HubApp, type HubEnv, noteSeen } from "./http.ts";
 import type { Hub } from "./hub.ts";
 import { problem } from "./problem.ts";
 import { RateLimit } from "./rate_limit.ts";
@@ -24,17 +24,10 @@ import { requestRoutes } from "./routes/requests.ts";
 import { systemRoutes } from "./routes/system.ts";
 import { teamRoutes } from "./routes/teams.ts";
 
-export interface HubEnv {
-  Bindings: { address: string };
-  Variables: { who: Principal };
-}
-export type HubApp = OpenAPIHono<HubEnv>;
-
 const JSON_BYTES_MAX = 1 << 20;
 /** Lists of packs and of wraps. */
 const LONG_BYTES_MAX = 64 << 20;
 const KEYS_MAX = 100_000;
-const SEEN_EVERY_MS = 10_000;
 
 /** Method and path of what needs no token. */
 const PUBLIC = new Set([
@@ -92,11 +85,6 @@ export function createApp(hub: Hub): HubApp {
 function httpError(error: unknown): WarpError | undefined {
   const status = (error as { status?: unknown }).status;
   return status === 400 ? new WarpError("E_PROTOCOL", "the request is malformed") : undefined;
-}
-
-export function addressOf(hub: Hub, c: Context<HubEnv>): string {
-  const forwarded = hub.isBehindProxy ? c.req.header("x-forwarded-for") : undefined;
-  return forwarded?.split(",").at(-1)?.trim() || c.env.address;
 }
 
 function gate(hub: Hub): MiddlewareHandler<HubEnv> {
@@ -162,20 +150,6 @@ async function readBody(c: Context<HubEnv>, most: number): Promise<Uint8Array> {
   const body = new Uint8Array(await new Blob(parts as BlobPart[]).arrayBuffer());
   c.req.bodyCache.arrayBuffer = body.buffer;
   return body;
-}
-
-/** Keeps when an account was here last, not more often than policies need. */
-export async function noteSeen(
-  hub: Hub,
-  seen: Map<string, number>,
-  account: Uint8Array<ArrayBuffer>,
-  nowMs: number,
-): Promise<void> {
-  const name = toHex(account);
-  if (nowMs - (seen.get(name) ?? 0) < SEEN_EVERY_MS) return;
-  if (seen.size >= KEYS_MAX) seen.clear();
-  seen.set(name, nowMs);
-  await hub.db.all("UPDATE accounts SET seen_ms = $1 WHERE account = $2", nowMs, account);
 }
 
 function measured(hub: Hub): MiddlewareHandler<HubEnv> {

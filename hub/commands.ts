@@ -9,7 +9,7 @@ import { fromSystemError, isWarpError, WarpError } from "../actors/base/errors.t
 import { printableText } from "../actors/base/terminal.ts";
 import { formatBytes } from "../actors/base/units.ts";
 import { connect, deviceAccess, ownAccess } from "../actors/portal/access_io.ts";
-import { openRing } from "../actors/portal/account_io.ts";
+import { openRing } from "../actors/portal/open_ring_io.ts";
 import { formatAccount } from "../actors/portal/account_id.ts";
 import { signedJson } from "../actors/portal/api_fields.ts";
 import { toBase64Url } from "../actors/portal/base64url.ts";

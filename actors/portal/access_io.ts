@@ -9,7 +9,7 @@ import type { CommandIo } from "../base/command.ts";
 import { argon2id } from "../cipher/argon2.ts";
 import { type PassphraseSource, readPassphrase } from "../cipher/passphrase.ts";
 import { createSigner, type Signer, verifySignature } from "../cipher/signature.ts";
-import { openRing } from "./account_io.ts";
+import { openRing } from "./open_ring_io.ts";
 import { Directory } from "./directory.ts";
 import { HubClient } from "./hub_client.ts";
 import type { KeyRing } from "./key_ring.ts";

@@ -12,8 +12,9 @@ import { AccountSecrets } from "./account_keys.ts";
 import { toBase64Url } from "./base64url.ts";
 import { bringIn, loginAsAccount, nextDeviceNumber } from "./devices_io.ts";
 import { parseHubAddress } from "./hub_logins.ts";
+import { RING_PROMPT, warnExposed } from "./open_ring_io.ts";
 import { tell } from "./print.ts";
-import { type KeyRing, newKeyRing, openKeyRing, type PublicRing } from "./key_ring.ts";
+import { type KeyRing, newKeyRing, type PublicRing } from "./key_ring.ts";
 import {
   checkNoRing,
   createRing,
@@ -25,7 +26,6 @@ import {
 import { ENTROPY_BYTES, WORDS_BYTES_MAX, wordsOfEntropy } from "./words.ts";
 
 const WORDS_A_LINE = 6;
-const RING_PROMPT = "passphrase of the key ring: ";
 
 /** How a new ring is sealed, and where it goes. */
 export interface NewRingOptions extends PassphraseSource {
@@ -129,28 +129,6 @@ async function newPassphrase(
   throw new WarpError("E_USAGE", "--unsealed leaves no use for a passphrase");
 }
 
-/**
- * Opens a ring, asking for its passphrase where one is needed; the caller wipes the ring's keys.
- *
- * @throws {WarpError} E_KEY_NEEDED, E_KEY_WRONG, E_INTEGRITY, E_CANCELLED
- */
-export async function openRing(
-  source: PassphraseSource,
-  io: CommandIo,
-  path: string = defaultRingFile(),
-): Promise<KeyRing> {
-  const ring = readRing(path);
-  warnExposed(ring, io);
-  const passphrase = ring.isSealed
-    ? await readPassphrase(source, io, { isNew: false, prompt: RING_PROMPT })
-    : undefined;
-  try {
-    return await openKeyRing(ring, passphrase);
-  } finally {
-    passphrase?.fill(0);
-  }
-}
-
 /** Prints what is public of a ring. */
 export function showRing(ring: StoredRing, io: CommandIo): void {
   warnExposed(ring, io);
@@ -227,11 +205,6 @@ function inLines(words: string): string {
     text += list.slice(at, at + WORDS_A_LINE).join(" ") + "\n";
   }
   return text;
-}
-
-function warnExposed({ path, isExposed }: StoredRing, io: CommandIo): void {
-  if (!isExposed) return;
-  io.warn(`other users can read the key ring: chmod 600 ${printableText(path)}`);
 }
 
 /** The words as they were typed or stored. */

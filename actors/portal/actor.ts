@@ -12,7 +12,7 @@ import { defineActor } from "../runtime/define_actor.ts";
 import { withProgress } from "../runtime/report_progress.ts";
 import { getFromPortal } from "./get_io.ts";
 import type { LeaseNote, PortalProgress, PortalProtocol } from "./protocol.ts";
-import { putIntoPortal } from "./put_io.ts";
+import { publishViews, putIntoPortal } from "./put_io.ts";
 
 interface PortalActorState {
   kernels: KernelSet;
@@ -23,6 +23,11 @@ export const portal = defineActor<PortalProtocol, PortalActorState, null>()({
   init: async () => {
     fsBackend.useSmallFiles(openSmallFiles());
     return { kernels: await loadKernels() };
+  },
+  calls: {
+    publish: async ({ kernels }, request, cx) => ({
+      version: await publishViews(request, kernels, cx.signal),
+    }),
   },
   streams: {
     async *put({ kernels }, request, cx) {

@@ -5,7 +5,7 @@
  */
 import { equal, toHex } from "../base/bytes.ts";
 import type { CommandIo } from "../base/command.ts";
-import { WarpError } from "../base/errors.ts";
+import { isWarpError, WarpError } from "../base/errors.ts";
 import { printableText } from "../base/terminal.ts";
 import { formatBytes, MiB } from "../base/units.ts";
 import { argon2id } from "../cipher/argon2.ts";
@@ -367,14 +367,34 @@ export async function grant(options: GrantOptions, io: CommandIo): Promise<numbe
     expiresMs: instantOf(options.expires),
     downloads: options.downloads ?? null,
   });
+  await publish(desk.connection, portal.info.portal, done.needsVersion, io);
   tell(io, { message_type: "grant", portal: portal.info.portal, grant: toBase64Url(done.grant) }, [
     `granted: ${toBase64Url(done.grant)}`,
   ]);
-  if (done.needsVersion) io.warn(VIEW_NOTE);
   return 0;
 }
 
-const VIEW_NOTE = "a part of the tree, or a list, is seen from the next `warp portal put` on";
+const PUBLISH_DEADLINE_MS = 600_000;
+
+/** A grant to a part of the tree, or to its list, has something to see at once. */
+async function publish(
+  { access }: Connection,
+  portal: string,
+  needsVersion: boolean,
+  io: CommandIo,
+): Promise<void> {
+  if (!needsVersion) return;
+  const ready = () => Promise.resolve({ access, portal });
+  try {
+    await withTree(portalTree(false), true, io, ready, async (tree, request) => {
+      const options = { deadlineMs: PUBLISH_DEADLINE_MS, signal: io.signal };
+      await tree.ref<PortalProtocol>("portal").call("publish", request, options);
+    });
+  } catch (error) {
+    if (!isWarpError(error, "E_BUSY") && !isWarpError(error, "E_CONFIG")) throw error;
+    io.warn("it has something to see from the next `warp portal put` on");
+  }
+}
 
 export async function revoke(options: RevokeOptions, io: CommandIo): Promise<number> {
   const desk = await openDesk(options, io);
@@ -439,6 +459,7 @@ export async function link(options: LinkOptions, io: CommandIo): Promise<number>
     expiresMs: instantOf(options.expires),
     downloads: options.isOneTime ? 1 : options.downloads ?? null,
   });
+  await publish(desk.connection, portal.info.portal, done.needsVersion, io);
   const address = formatLink({ hub: desk.client.url, portal: portal.id, secret });
   tell(io, {
     message_type: "link",
@@ -446,7 +467,6 @@ export async function link(options: LinkOptions, io: CommandIo): Promise<number>
     grant: toBase64Url(done.grant),
     link: address,
   }, [address]);
-  if (done.needsVersion) io.warn(VIEW_NOTE);
   return 0;
 }
 

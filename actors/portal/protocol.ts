@@ -83,7 +83,17 @@ export interface GetResult {
   seconds: number;
 }
 
+/** Gives grants that came after the newest version their views of it. */
+export interface PublishRequest {
+  access: HubAccess;
+  /** base64url */
+  portal: string;
+}
+
 export type PortalProtocol = {
+  calls: {
+    publish: { request: PublishRequest; reply: { version: number } };
+  };
   streams: {
     put: { request: PutRequest; item: PortalProgress; result: PutResult };
     get: { request: GetRequest; item: PortalProgress | LeaseNote; result: GetResult };

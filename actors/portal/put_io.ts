@@ -8,17 +8,18 @@ import { equal } from "../base/bytes.ts";
 import { isWarpError, WarpError } from "../base/errors.ts";
 import { nodeCrypto } from "../base/node_crypto.ts";
 import type { ChunkerProtocol } from "../chunker/protocol.ts";
-import { createSigner, verifySignature } from "../cipher/signature.ts";
+import { verifySignature } from "../cipher/signature.ts";
 import type { ActorRef } from "../runtime/actor_ref.ts";
 import { connect, type Connection } from "./access_io.ts";
 import { bytes } from "./api_fields.ts";
 import { toBase64Url } from "./base64url.ts";
+import { deriveViews } from "./content/derive_views.ts";
 import { loadPrevious, type Previous } from "./content/previous.ts";
 import { type PutResult as TreeResult, putTree } from "./content/put_job.ts";
 import type { View } from "./content/views.ts";
 import { HubStore } from "./hub_store.ts";
 import { keyOfEpoch, newestKey, openPortal, openVersion, type Portal } from "./portal.ts";
-import type { PortalProgress, PutRequest, PutResult } from "./protocol.ts";
+import type { PortalProgress, PublishRequest, PutRequest, PutResult } from "./protocol.ts";
 import { addVersion, grantedViews } from "./versions.ts";
 import { writerDomain } from "./wrap.ts";
 
@@ -52,7 +53,7 @@ async function putOnce(
   request: PutRequest,
   { kernels, chunker, signal, onProgress }: PutTools,
 ): Promise<Omit<PutResult, "seconds">> {
-  const { client, directory, access } = connection;
+  const { client, directory, access, signer } = connection;
   const info = await client.call("GET /v1/portals/{portal}", { portal: request.portal });
   const portal = await openPortal(info, access.identities, directory, verifySignature);
   const { epoch, key } = newestKey(portal.keys);
@@ -97,14 +98,12 @@ async function putOnce(
     domainSecret.fill(0);
   }
   const { sums, isUnchanged, problems } = tree;
-  const version = isUnchanged
-    ? info.version
-    : await addVersion(client, createSigner(access.signingSeed), portal.id, {
-      sequence: info.version + 1,
-      epoch,
-      before: before === null ? NO_ADDRESS : before.hash,
-      heads: tree.heads,
-    });
+  const version = isUnchanged ? info.version : await addVersion(client, signer, portal.id, {
+    sequence: info.version + 1,
+    epoch,
+    before: before === null ? NO_ADDRESS : before.hash,
+    heads: tree.heads,
+  });
   return {
     version,
     isUnchanged,
@@ -115,6 +114,50 @@ async function putOnce(
     bytesSent: sums.bytesSent,
     problems,
   };
+}
+
+/**
+ * Makes a version of the newest tree with the views of all grants: for grants that came after it.
+ *
+ * @returns its number; that of the newest one where it has them all
+ */
+export async function publishViews(
+  request: PublishRequest,
+  kernels: KernelSet,
+  signal: AbortSignal,
+): Promise<number> {
+  const connection = connect(request.access, signal);
+  const { client, directory, access, signer } = connection;
+  const info = await client.call("GET /v1/portals/{portal}", { portal: request.portal });
+  const portal = await openPortal(info, access.identities, directory, verifySignature);
+  const views = grantedViews(info.grants ?? [], portal.keys);
+  const lease = await client.call("POST /v1/portals/{portal}/leases", {
+    portal: request.portal,
+  }, {});
+  const newest = await openVersion(lease, portal.keys, directory, verifySignature);
+  const had = newest.version.heads.map(({ view }) => view);
+  if (hasViews(had, views)) return info.version;
+  const { epoch } = newest.version;
+  if (epoch !== info.epoch) {
+    throw new WarpError("E_CONFIG", "the keys have changed since the newest version", {
+      hint: "`warp portal put` makes a version under the new ones",
+    });
+  }
+  const heads = await deriveViews({
+    store: new HubStore(client, portal.id, bytes(lease.lease, 16)),
+    kernels,
+    sha256: () => nodeCrypto().createHash("sha256"),
+    viewKey: keyOfEpoch(portal.keys, epoch),
+    head: newest.head,
+    views,
+    nonce: () => crypto.getRandomValues(new Uint8Array(16)),
+    createdMs: Math.round(client.nowMs),
+    signal,
+  });
+  const before = new Uint8Array(32);
+  kernels.blake3.hash(newest.bytes, before);
+  const sequence = info.version + 1;
+  return await addVersion(client, signer, portal.id, { sequence, epoch, before, heads });
 }
 
 interface Before {

@@ -7,9 +7,10 @@
  *
  * @module
  */
-import { type Bytes, toHex, utf8 } from "../../actors/base/bytes.ts";
+import { type Bytes, toHex } from "../../actors/base/bytes.ts";
+import { auditHash } from "../../actors/portal/audit.ts";
 import { toBase64Url } from "../../actors/portal/base64url.ts";
-import { bytesOf, numberOf, sha256, type Sql } from "../hub.ts";
+import { bytesOf, numberOf, type Sql } from "../hub.ts";
 
 export type AuditDetail = Readonly<Record<string, string | number | null>>;
 
@@ -44,8 +45,4 @@ export async function writeAudit(
     text,
     auditHash(text),
   );
-}
-
-export function auditHash(text: string): Uint8Array<ArrayBuffer> {
-  return sha256(utf8("portal/audit/v1\0"), utf8(text));
 }

@@ -18,6 +18,7 @@ import { type Account, Directory, recipientsOf } from "../../actors/portal/direc
 import { HubClient } from "../../actors/portal/hub_client.ts";
 import { LINK_ARGON2, type LinkKeys, linkKeys, type PortalLink } from "../../actors/portal/link.ts";
 import { keyOfEpoch, openPortal, openVersion, type Portal } from "../../actors/portal/portal.ts";
+import { sealReason } from "../../actors/portal/reasons.ts";
 import type { Records } from "../../actors/portal/records.ts";
 import { FileTree } from "./file_tree.ts";
 import { kernels, sha256 } from "./kernels.ts";
@@ -29,7 +30,6 @@ const RENEW_MS = 10 * 60_000;
 const PAUSE_MS = 2_000;
 /** How long a download waits for the network to come back. */
 const PATIENCE_MS = 15 * 60_000;
-const REASON_CHARACTERS_MAX = 2000;
 
 /** A version, read and checked to its end. */
 export interface OpenVersion {
@@ -151,12 +151,9 @@ export class LinkSession {
     return new PackReader(this.#store, kernels.blake3, head.packs);
   }
 
-  /** Asks the owner to be let in again. @throws {WarpError} E_RATE, E_GONE, E_NETWORK … */
+  /** Asks the owner to be let in again. @throws {WarpError} E_LIMIT, E_RATE, E_GONE, E_NETWORK … */
   async askReentry(reason: string): Promise<void> {
-    const { Encrypter } = await import("age-encryption");
-    const encrypter = new Encrypter();
-    for (const recipient of recipientsOf(this.owner)) encrypter.addRecipient(recipient);
-    const sealed = await encrypter.encrypt(reason.slice(0, REASON_CHARACTERS_MAX));
+    const sealed = await sealReason(reason, this.portal.id, recipientsOf(this.owner));
     await this.#client.call("POST /v1/portals/{portal}/requests", {
       portal: toBase64Url(this.portal.id),
     }, { reason: toBase64Url(sealed) });

@@ -36,9 +36,9 @@ export function sentence(text: string): string {
 }
 
 /** A box that is read out at once. */
-export function errorBox(thrown: unknown, title?: string): HTMLElement {
+export function errorBox(thrown: unknown, title?: string, ownHint?: string): HTMLElement {
   const error = knownError(thrown);
-  const hint = hintOf(error);
+  const hint = ownHint ?? hintOf(error);
   return h(
     "div",
     { class: "box bad", role: "alert" },

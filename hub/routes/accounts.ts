@@ -6,7 +6,7 @@
 import { z } from "@hono/zod-openapi";
 import { WarpError } from "../../actors/base/errors.ts";
 import { bytes, key, signedJson, signedOf } from "../../actors/portal/api_fields.ts";
-import type { HubApp } from "../app.ts";
+import type { HubApp } from "../http.ts";
 import { bytesOf, type Hub, numberOf } from "../hub.ts";
 import { enrolAccount, enrolDevice, retireDevice } from "../model/accounts.ts";
 import { requireDevice } from "../model/access.ts";

@@ -6,7 +6,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { streamSSE } from "hono/streaming";
 import { isWarpError } from "../../actors/base/errors.ts";
-import { type HubApp, noteSeen } from "../app.ts";
+import { type HubApp, noteSeen } from "../http.ts";
 import type { HubEvent } from "../events.ts";
 import type { Hub } from "../hub.ts";
 import { requireAccess } from "../model/access.ts";

@@ -5,7 +5,7 @@
  */
 import { z } from "@hono/zod-openapi";
 import { bytes, id, signedOf } from "../../actors/portal/api_fields.ts";
-import type { HubApp } from "../app.ts";
+import type { HubApp } from "../http.ts";
 import type { Hub } from "../hub.ts";
 import { giveGrant, replaceWraps, revokeGrants } from "../model/grants.ts";
 import { routeOf } from "../schemas.ts";

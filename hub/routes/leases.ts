@@ -7,7 +7,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { WarpError } from "../../actors/base/errors.ts";
 import { bytes, id, key, signedJson } from "../../actors/portal/api_fields.ts";
 import { toBase64Url } from "../../actors/portal/base64url.ts";
-import { addressOf, type HubApp } from "../app.ts";
+import { addressOf, type HubApp } from "../http.ts";
 import type { Hub } from "../hub.ts";
 import { requirePack, takeLease } from "../model/leases.ts";
 import { findAuthor, findVersion } from "../model/versions.ts";

@@ -6,7 +6,7 @@
 import { WarpError } from "../../actors/base/errors.ts";
 import { bytes } from "../../actors/portal/api_fields.ts";
 import { toBase64Url } from "../../actors/portal/base64url.ts";
-import { addressOf, type HubApp } from "../app.ts";
+import { addressOf, type HubApp } from "../http.ts";
 import { login, makeChallenge } from "../auth.ts";
 import type { Hub } from "../hub.ts";
 import { RateLimit } from "../rate_limit.ts";

@@ -7,7 +7,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { WarpError } from "../../actors/base/errors.ts";
 import { API, PACK_BYTES_MAX } from "../../actors/portal/api.ts";
 import { bytes, key } from "../../actors/portal/api_fields.ts";
-import type { HubApp } from "../app.ts";
+import type { HubApp } from "../http.ts";
 import type { Hub } from "../hub.ts";
 import { takePack } from "../model/packs.ts";
 import { requireDevice } from "../model/access.ts";

@@ -8,7 +8,7 @@
  */
 import type { Context } from "hono";
 import { WarpError } from "../../actors/base/errors.ts";
-import type { HubApp, HubEnv } from "../app.ts";
+import type { HubApp, HubEnv } from "../http.ts";
 import type { Hub } from "../hub.ts";
 import type { Manifest } from "../page/manifest.ts";
 import { openPages } from "../page/pages_io.ts";

@@ -8,7 +8,7 @@ import type { GrantInfo, OwnGrantInfo, PortalInfo } from "../../actors/portal/ap
 import { bytes, id, signedJson, signedOf } from "../../actors/portal/api_fields.ts";
 import { toBase64Url } from "../../actors/portal/base64url.ts";
 import { GRANTEES, isAtLeast, LEVELS } from "../../actors/portal/records.ts";
-import type { HubApp } from "../app.ts";
+import type { HubApp } from "../http.ts";
 import { bytesOf, type Hub, numberOf, numberOrNull, type Sql, textOf } from "../hub.ts";
 import {
   type Access,

@@ -6,7 +6,7 @@
 import { z } from "@hono/zod-openapi";
 import { bytes, id } from "../../actors/portal/api_fields.ts";
 import { toBase64Url } from "../../actors/portal/base64url.ts";
-import type { HubApp } from "../app.ts";
+import type { HubApp } from "../http.ts";
 import type { Hub } from "../hub.ts";
 import { askReentry, decideReentry, listReentry } from "../model/requests.ts";
 import { routeOf } from "../schemas.ts";

@@ -6,7 +6,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { WARP_VERSION } from "../../actors/base/version.ts";
 import { toBase64Url } from "../../actors/portal/base64url.ts";
-import type { HubApp } from "../app.ts";
+import type { HubApp } from "../http.ts";
 import type { Hub } from "../hub.ts";
 import { routeOf } from "../schemas.ts";
 

@@ -7,7 +7,7 @@ import { z } from "@hono/zod-openapi";
 import { WarpError } from "../../actors/base/errors.ts";
 import { bytes, key, signedJson, signedOf } from "../../actors/portal/api_fields.ts";
 import { toBase64Url } from "../../actors/portal/base64url.ts";
-import type { HubApp } from "../app.ts";
+import type { HubApp } from "../http.ts";
 import { bytesOf, type Hub } from "../hub.ts";
 import { requireDevice } from "../model/access.ts";
 import { openSigned, requireSame } from "../model/signed.ts";

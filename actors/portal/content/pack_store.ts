@@ -4,7 +4,7 @@
  * @module
  */
 import type { Blake3 } from "../../../kernels/kernel.ts";
-import { type Bytes, equal } from "../../base/bytes.ts";
+import { type Bytes, compare, equal } from "../../base/bytes.ts";
 import { damaged } from "./padded_seal.ts";
 
 export interface PackStore {
@@ -33,4 +33,10 @@ export async function getPack(
   const pack = await store.get(address, bytesMax);
   if (pack.length > bytesMax || !equal(addressOf(blake3, pack), address)) throw damaged();
   return pack;
+}
+
+/** Addresses in order, each once. */
+export function sortedSet(addresses: readonly Uint8Array[]): Uint8Array[] {
+  const sorted = [...addresses].sort(compare);
+  return sorted.filter((address, i) => i === 0 || !equal(address, sorted[i - 1]!));
 }

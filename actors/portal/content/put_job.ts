@@ -8,7 +8,7 @@
  * @module
  */
 import type { KernelSet } from "../../../kernels/kernel.ts";
-import { type Bytes, compare, equal, toHex } from "../../base/bytes.ts";
+import { type Bytes, equal, toHex } from "../../base/bytes.ts";
 import { toWireError, WarpError } from "../../base/errors.ts";
 import { MiB } from "../../base/units.ts";
 import type { Batch, ChunkerProtocol, Problem } from "../../chunker/protocol.ts";
@@ -18,7 +18,7 @@ import { ChunkSealer, DIGEST_BYTES } from "./chunk_seal.ts";
 import { ChunkTable, type StoredChunk } from "./chunk_table.ts";
 import { boundaryTable, PORTAL_CHUNKS } from "./content_keys.ts";
 import type { PackRef } from "./head_codec.ts";
-import { addressOf, type PackStore } from "./pack_store.ts";
+import { addressOf, type PackStore, sortedSet } from "./pack_store.ts";
 import { Packer } from "./packer.ts";
 import type { Previous } from "./previous.ts";
 import { type Pack, Uploader } from "./uploader.ts";
@@ -328,10 +328,4 @@ class PutJob<V extends View> {
     const { packsSent, bytesSent } = this.#uploader;
     return Object.assign(this.#sums, { files, bytes, packsSent, bytesSent });
   }
-}
-
-/** Sorted addresses, each once. */
-function sortedSet(addresses: Uint8Array[]): Uint8Array[] {
-  const sorted = [...addresses].sort(compare);
-  return sorted.filter((address, i) => i === 0 || !equal(address, sorted[i - 1]!));
 }
