@@ -25,6 +25,7 @@ import type {
   PutOptions,
   RequestOptions,
   RevokeOptions,
+  ShowOptions,
 } from "./options.ts";
 
 const commands = () => import("./commands.ts");
@@ -213,10 +214,27 @@ function oneCommand(
 }
 
 export const portalShowCommand = () =>
-  oneCommand(
-    { line: "warp portal show trip", about: "state, policy, use and grants" },
-    async (options, io) => (await commands()).show(options, io),
-  );
+  defineCommand<ShowOptions>({
+    details: [
+      "With --files it names what the newest version holds. For who may read that begins a download, which " +
+      "`warp portal get` goes on with; who may list has no more than that.",
+    ],
+    examples: [
+      { line: "warp portal show trip", about: "state, policy, use and grants" },
+      { line: "warp portal show trip --files", about: "and what is in it" },
+    ],
+    parser: merge(
+      object("Options", {
+        portal: argument(string({ metavar: "PORTAL" }), {
+          description: message`A link, or a portal's name or id.`,
+        }),
+        isFiles: option("--files", { description: message`Name the files in it, with sizes.` }),
+        passwordFile: passwordField(),
+      }),
+      desk(),
+    ),
+    run: async (options, io) => (await commands()).show(options, io),
+  });
 
 export const portalOpenCommand = () =>
   oneCommand(

@@ -6,7 +6,7 @@
 import { equal, toHex } from "../base/bytes.ts";
 import type { CommandIo } from "../base/command.ts";
 import { isWarpError, WarpError } from "../base/errors.ts";
-import { printableText } from "../base/terminal.ts";
+import { printableName, printableText } from "../base/terminal.ts";
 import { formatBytes, MiB } from "../base/units.ts";
 import { argon2id } from "../cipher/argon2.ts";
 import { readPassphrase } from "../cipher/passphrase.ts";
@@ -50,11 +50,13 @@ import type {
   PutOptions,
   RequestOptions,
   RevokeOptions,
+  ShowOptions,
 } from "./options.ts";
 import { encodeCondition } from "./policy/decode.ts";
 import { parseDuration } from "./policy/duration.ts";
 import { fromFlags, type PolicyFlags } from "./policy/flags.ts";
 import { parseInstant } from "./policy/parse.ts";
+import { openPortal } from "./portal.ts";
 import {
   grantJson,
   grantLine,
@@ -274,11 +276,9 @@ async function resolve(
   const { access } = desk.connection;
   if (info.grant?.group != null) {
     const group = await groupOf(desk, bytes(info.grant.group, 32));
-    return {
-      access: { ...access, identities: [...access.identities, group.identity] },
-      portal: info.portal,
-      connection: desk.connection,
-    };
+    const wider = { ...access, identities: [...access.identities, group.identity] };
+    const connection = { ...desk.connection, access: wider };
+    return { access: wider, portal: info.portal, connection };
   }
   return { access, portal: info.portal, connection: desk.connection };
 }
@@ -296,18 +296,34 @@ export async function list(options: DeskOptions, io: CommandIo): Promise<number>
   return 0;
 }
 
-export async function show(options: OneOptions, io: CommandIo): Promise<number> {
-  const desk = await openDesk(options, io);
-  const portal = await findPortal(desk, options.portal);
-  const info = await desk.client.call("GET /v1/portals/{portal}", { portal: portal.info.portal });
+export async function show(options: ShowOptions, io: CommandIo): Promise<number> {
+  const { connection, portal: id } = await resolve(options, io);
+  const { client, directory, access } = connection;
+  const info = await client.call("GET /v1/portals/{portal}", { portal: id });
+  const portal = await openPortal(info, access.identities, directory, verifySignature);
   const grants = info.grants?.map((grant) => ({ grant, note: noteOf(grant, portal.keys) })) ?? [];
   if (io.options.isJson) {
     io.json({ message_type: "portal", ...portalJson(portal), grants: grants.map(grantJson) });
-    return 0;
+  } else {
+    const lines = grants.filter(({ grant }) => grant.level !== "owner").map(grantLine);
+    io.stdout.write(portalText(portal, localZone()) + lines.join(""));
   }
-  const lines = grants.filter(({ grant }) => grant.level !== "owner").map(grantLine);
-  io.stdout.write(portalText(portal, localZone()) + lines.join(""));
+  if (!options.isFiles) return 0;
+  const { filesOf } = await import("./files_io.ts");
+  for await (const entry of filesOf(connection, portal, io.signal)) {
+    const size = entry.type === "file" ? entry.size : 0;
+    tell(io, {
+      message_type: "file",
+      path: new TextDecoder().decode(entry.path),
+      type: entry.type,
+      size,
+    }, [`${formatBytes(size).padStart(9)}  ${printableName(entry.path)}${suffixOf(entry.type)}`]);
+  }
   return 0;
+}
+
+function suffixOf(type: string): string {
+  return type === "dir" ? "/" : type === "symlink" ? "@" : "";
 }
 
 export async function setState(

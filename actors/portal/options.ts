@@ -39,6 +39,12 @@ export interface OneOptions extends DeskOptions {
   portal: string;
 }
 
+export interface ShowOptions extends OneOptions {
+  /** The files as well. */
+  isFiles: boolean;
+  passwordFile: string | undefined;
+}
+
 export interface CloseOptions extends OneOptions {
   isArchive: boolean;
 }
