@@ -17,7 +17,7 @@ import { expectWarp, sh, text, warpCommand, withTempDir } from "../support/warp.
 
 const kernels = await loadKernels();
 const seed = Number(Deno.env.get("WARP_SEED") ?? Date.now() % 1_000_000);
-const KILLS = Number(Deno.env.get("WARP_KILLS") ?? 30);
+const KILLS = Number(Deno.env.get("WARP_KILLS") ?? 12);
 
 /** Records by (kind, epoch, nonce), as stored. */
 async function sealedRecords(archive: string, keyFile: string): Promise<Map<string, string>> {

@@ -22,7 +22,7 @@ import { Random } from "../../support/random.ts";
 // Method: mutants of good archives; the seed of a failing run is in its message.
 
 const seed = Number(Deno.env.get("WARP_SEED") ?? 20261121);
-const MUTANTS = Number(Deno.env.get("WARP_FUZZ") ?? 100_000);
+const MUTANTS = Number(Deno.env.get("WARP_FUZZ") ?? 40_000);
 const signal = new AbortController().signal;
 
 function tree(random: Random): SourceNode[] {
