@@ -53,7 +53,7 @@ export async function loginAsAccount(
   try {
     await client.login();
   } catch (error) {
-    if (!isWarpError(error, "E_AUTH") || /hub/.test(error.message)) throw error;
+    if (!isWarpError(error, "E_AUTH")) throw error;
     throw new WarpError("E_NOT_FOUND", "the hub does not know the account of these words", {
       hint: "are the words right, and is it the right hub? `warp hub login` enrols a new account",
     });

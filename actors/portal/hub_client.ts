@@ -84,7 +84,7 @@ export class HubClient {
   /**
    * Calls a route of the table.
    *
-   * @throws {WarpError} what the hub says; E_NETWORK, E_PROTOCOL, E_AUTH (another hub), E_DEADLINE
+   * @throws {WarpError} what the hub says; E_NETWORK, E_PROTOCOL, E_SIGNATURE (another hub), E_DEADLINE
    */
   async call<R extends Route>(
     route: R,
@@ -163,7 +163,7 @@ export class HubClient {
     await readJson(await good(await this.#send(sent, {}, true)));
   }
 
-  /** Logs in, unless it is done. @throws {WarpError} E_AUTH */
+  /** Logs in, unless it is done. @throws {WarpError} E_AUTH, E_SIGNATURE (another hub) */
   async login(): Promise<void> {
     if (this.#token !== undefined && this.nowMs < this.#token.expiresMs - RENEW_MS) return;
     this.#login ??= this.#logIn().finally(() => this.#login = undefined);
@@ -186,7 +186,7 @@ export class HubClient {
     const isHub = equal(fromBase64Url(token.hub, 32), hubKey) &&
       verify(hubKey, helloMessage(key.publicKey, bytes), fromBase64Url(token.signature, 64));
     if (!isHub) {
-      throw new WarpError("E_AUTH", "the hub is not the one it should be", {
+      throw new WarpError("E_SIGNATURE", "the hub is not the one it should be", {
         hint: "someone may stand between you and the hub; ask who runs it before you go on",
       });
     }
