@@ -32,6 +32,8 @@ export interface ProgressUpdate {
   bytesTotal?: number;
   filesDone?: number;
   filesTotal?: number;
+  /** Something short to stand behind the figures: `"12.0 MiB saved"`. */
+  detail?: string;
   /** Path in work, as stored; it is escaped before it is shown. */
   currentPath?: Bytes;
 }

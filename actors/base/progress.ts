@@ -52,7 +52,8 @@ export class ProgressLine {
   }
 
   #render(columns: number): string {
-    const { phase, bytesDone, bytesTotal, filesDone, filesTotal, currentPath } = this.#latest;
+    const { phase, bytesDone, bytesTotal, filesDone, filesTotal, currentPath, detail } =
+      this.#latest;
     const parts: string[] = [];
     if (phase !== undefined) parts.push(phase);
     if (bytesDone !== undefined) {
@@ -72,6 +73,7 @@ export class ProgressLine {
         filesTotal === undefined ? `${filesDone} files` : `${filesDone}/${filesTotal} files`,
       );
     }
+    if (detail !== undefined) parts.push(detail);
     const facts = keepEnd(parts.join("  "), columns - 1);
     if (currentPath === undefined) return facts;
     // The last column stays free: some terminals wrap as soon as it is filled.

@@ -18,11 +18,13 @@ import type { StreamProgress, StreamProtocol } from "./protocol.ts";
 import { streamSlabs } from "./pump.ts";
 
 const WINDOW_BYTES = 64 * 1024;
+/** There is nothing else to do: a Worker would move no byte more, and start later. */
+const IN_THREAD = true;
 
 export async function sealStream(options: SealOptions, io: CommandIo): Promise<number> {
   return await withTree(
     streamTree(),
-    false,
+    IN_THREAD,
     io,
     () => newStream(options, io),
     async (supervisor, { header, streamKey }) => {
@@ -41,7 +43,7 @@ export async function openStream(options: OpenOptions, io: CommandIo): Promise<n
   try {
     return await withTree(
       streamTree(),
-      false,
+      IN_THREAD,
       io,
       () => untilAborted(readHeader(options, io), io.signal),
       async (supervisor, { streamKey, frameBytes }) => {

@@ -4,9 +4,11 @@
  *
  * @module
  */
-import { asWarpError, type WarpError } from "../base/errors.ts";
+import { asWarpError, isWarpError, WarpError } from "../base/errors.ts";
 import { signerOfIdentity } from "../cipher/key_file.ts";
+import { keepFigure } from "./carrier_figures_io.ts";
 import { type ClientSession, dialSession, type Identity } from "./client_io.ts";
+import { MiB } from "../base/units.ts";
 import type { Events } from "./event_queue.ts";
 import type { SessionRequest } from "./handshake.ts";
 import type { DialRequest, TransferResult } from "./protocol.ts";
@@ -20,13 +22,15 @@ const LANES_QUIC = 4;
 const GROW_EVERY_MS = 400;
 /** Lanes are added while that brings at least this much. */
 const GAIN_MIN = 1.05;
+/** What moved less says little about its carrier. */
+const FIGURE_FROM_BYTES = 32 * MiB;
 const BACK_OFF_MS = [200, 500, 1000, 2000, 4000];
 
 type Job = (
   session: ClientSession,
   identity: Identity,
   signal: AbortSignal,
-) => Promise<Omit<TransferResult, "rttMs">>;
+) => Promise<Omit<TransferResult, "rttMs" | "reason">>;
 
 export async function runClient(
   request: DialRequest,
@@ -34,6 +38,8 @@ export async function runClient(
   events: Events,
   signal: AbortSignal,
   job: Job,
+  /** So much is to be sent that the carriers are worth measuring. */
+  isLarge = false,
 ): Promise<TransferResult> {
   const identity = signerOfIdentity(request.identity);
   let lostAt: number | undefined;
@@ -41,7 +47,8 @@ export async function runClient(
     let session: ClientSession | undefined;
     const connectedAt = performance.now();
     try {
-      session = await dialSession(request.target, identity, request.carrier, want, signal);
+      const { target, carrier: policy } = request;
+      session = await dialSession(target, identity, policy, want, signal, isLarge && attempt === 0);
       const { carrier, remote } = session.control.lane;
       events.note("connected", `connected to ${remote} over ${carrier}: ${session.reason}`, {
         remote,
@@ -52,11 +59,14 @@ export async function runClient(
       const stop = growLanes(session);
       try {
         const result = await job(session, identity, signal);
-        return { ...result, rttMs: session.rttMs };
+        if (request.limit === null) keepRate(target.key, result);
+        return { ...result, rttMs: session.rttMs, reason: session.reason };
       } finally {
         stop();
       }
     } catch (error) {
+      // The peer need not find out by itself.
+      await session?.control.fail(asWarpError(signal.aborted ? signal.reason : error));
       signal.throwIfAborted();
       const known = asWarpError(error);
       const hadSession = session !== undefined;
@@ -64,7 +74,9 @@ export async function runClient(
       if (hadSession && performance.now() - connectedAt > 2_000) attempt = 0;
       if (hadSession) lostAt = performance.now();
       if (!mayRetry(known, hadSession || lostAt !== undefined)) throw error;
-      if (performance.now() - (lostAt ?? connectedAt) > request.retryMs) throw error;
+      if (performance.now() - (lostAt ?? connectedAt) > request.retryMs) {
+        throw lostAt !== undefined && isWarpError(known, "E_NETWORK") ? lost(known) : error;
+      }
       const waitMs = BACK_OFF_MS[Math.min(attempt, BACK_OFF_MS.length - 1)]!;
       events.note("reconnecting", `${known.message}; trying again`, { wait_ms: waitMs });
       await pause(waitMs, signal);
@@ -72,6 +84,18 @@ export async function runClient(
       session?.close();
     }
   }
+}
+
+/** It was there, and did not come back. */
+function lost(cause: WarpError): WarpError {
+  return new WarpError("E_PEER_GONE", `the connection was lost, and ${cause.message}`, { cause });
+}
+
+/** A transfer is a measurement, if most of it travelled. */
+function keepRate(peerKey: Uint8Array, result: Omit<TransferResult, "rttMs" | "reason">): void {
+  const { bytes, bytesMoved, wire, seconds, carrier } = result;
+  if (bytesMoved < FIGURE_FROM_BYTES || bytesMoved < bytes / 2) return;
+  keepFigure(peerKey, carrier, wire / seconds);
 }
 
 /** What is lost may come back; what was refused, or is wrong, stays so. */

@@ -34,7 +34,8 @@ import type {
 } from "./options.ts";
 import { formatEndpoint, formatPeerAddress, parseEndpoint } from "./peer_address.ts";
 import { deviceIdentity, findPeer, ownEndpoints, requirePeer, sha256 } from "./peers_io.ts";
-import { reportTransfer } from "./print.ts";
+import { progressOf, reportTransfer } from "./print.ts";
+import { RateMeter } from "./rate.ts";
 import { parseReceipt } from "./receipt.ts";
 import type {
   ServeRequest,
@@ -79,22 +80,29 @@ async function run<K extends Op>(
       Streams[K]["result"]
     >;
     let lastRecordAt = 0;
+    const rate = new RateMeter();
     for await (const event of stream.items) {
       if (event.type === "note") {
         onNote(event, io);
         continue;
       }
-      const { phase, bytes, bytesOffered, bytesMoved, files, wire, carrier, lanes } = event;
-      const over = carrier === null ? phase : `${phase} over ${carrier}`;
-      io.progress({ phase: over, bytesDone: bytes, filesDone: files });
-      if (!io.options.isJson || performance.now() - lastRecordAt < 1000) continue;
-      lastRecordAt = performance.now();
+      const { phase, bytes, bytesOffered, bytesTotal, bytesMoved, bytesSaved } = event;
+      const { files, wire, carrier, lanes } = event;
+      const now = performance.now();
+      rate.update(bytes, now);
+      io.progress(progressOf(event));
+      if (!io.options.isJson || now - lastRecordAt < 1000 || carrier === null) continue;
+      lastRecordAt = now;
       io.json({
         message_type: "progress",
         phase,
         bytes,
         bytes_offered: bytesOffered,
+        bytes_total: bytesTotal,
         bytes_moved: bytesMoved,
+        bytes_saved: bytesSaved,
+        bytes_per_second: rounded(rate.bytesPerSecond),
+        eta_seconds: bytesTotal === null ? null : rounded(rate.secondsFor(bytesTotal - bytes)),
         files,
         wire_bytes: wire,
         carrier,
@@ -103,6 +111,10 @@ async function run<K extends Op>(
     }
     return await stream.result;
   });
+}
+
+function rounded(value: number | null): number | null {
+  return value === null ? null : Math.round(value);
 }
 
 function showNote({ event, text, details }: TransferNote, io: CommandIo): void {
@@ -548,7 +560,7 @@ export async function resume({ id, isForget }: ResumeOptions, io: CommandIo): Pr
   }
   const record = findTransfer(id);
   if (isForget) {
-    dropTransfer(record.id);
+    await forget(record);
     return 0;
   }
   switch (record.kind) {
@@ -559,6 +571,18 @@ export async function resume({ id, isForget }: ResumeOptions, io: CommandIo): Pr
     default:
       return await send(record.options as unknown as SendOptions, io, record);
   }
+}
+
+/** What it wrote here, and did not finish, goes as well. */
+async function forget({ id, kind }: TransferRecord): Promise<void> {
+  dropTransfer(id);
+  if (kind !== "receive" && kind !== "fetch") return;
+  const { removeLeftovers, takeNote } = await import("./leftovers_io.ts");
+  const note = takeNote(id);
+  if (note === undefined) return;
+  const { leftoverPrefix } = await import("./landing.ts");
+  const { blake3 } = await loadKernels();
+  await removeLeftovers(note, leftoverPrefix(fromHex(id), blake3));
 }
 
 // --- warp verify --receipt

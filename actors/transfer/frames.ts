@@ -32,6 +32,8 @@ export const FRAME = {
   pong: 17,
   sample: 18,
   piece: 19,
+  alive: 20,
+  total: 21,
 } as const;
 
 export type FrameType = typeof FRAME[keyof typeof FRAME];
@@ -48,7 +50,7 @@ export const RUN_BYTES_MAX = MiB;
 
 const BODY_DEPTH_MAX = 12;
 
-const TYPE_MAX = FRAME.piece;
+const TYPE_MAX = FRAME.total;
 
 export interface FrameHead {
   type: FrameType;
@@ -97,6 +99,9 @@ export function decodeBody(payload: Bytes): unknown {
   }
   throw malformedFrame();
 }
+
+/** The whole frame that says nothing but that its sender still works. */
+export const ALIVE_FRAME: Bytes = encodeFrame(FRAME.alive, []);
 
 export function malformedFrame(message = "the peer sent a malformed frame"): WarpError {
   return new WarpError("E_PROTOCOL", message);

@@ -14,9 +14,11 @@ import type { ChunkerProtocol } from "../chunker/protocol.ts";
 import type { ActorRef } from "../runtime/actor_ref.ts";
 import { ExtractTarget } from "../target/target_io.ts";
 import type { Identity } from "./client_io.ts";
+import { FRAME } from "./frames.ts";
 import { noHoldings } from "./holdings.ts";
 import { openHoldings } from "./holdings_io.ts";
-import { Landing } from "./landing.ts";
+import { Landing, leftoverPrefix } from "./landing.ts";
+import { removeLeftovers, WorkInProgress } from "./leftovers_io.ts";
 import type { RunningHash } from "./manifest.ts";
 import { Pace } from "./pace.ts";
 import type { SourceOptions, TransferProgress, TransferResult } from "./protocol.ts";
@@ -24,6 +26,7 @@ import { formatReceipt } from "./receipt.ts";
 import { Receiver } from "./receiver.ts";
 import { Sender } from "./sender.ts";
 import type { Session } from "./session.ts";
+import { sizeOf } from "./source_size_io.ts";
 
 const OPEN_DEADLINE_MS = 60_000;
 const SLABS = 12;
@@ -45,13 +48,18 @@ export function paceOf(limit: number | null): (bytes: number) => Promise<void> {
   };
 }
 
+/** The phase of a listener that serves nobody. */
+export const IDLE_PHASE = "listening";
+
 export function noProgress(): TransferProgress {
   return {
     type: "progress",
     phase: "connecting",
     bytes: 0,
     bytesOffered: 0,
+    bytesTotal: null,
     bytesMoved: 0,
+    bytesSaved: 0,
     files: 0,
     wire: 0,
     carrier: null,
@@ -59,7 +67,7 @@ export function noProgress(): TransferProgress {
   };
 }
 
-type JobResult = Omit<TransferResult, "rttMs">;
+type JobResult = Omit<TransferResult, "rttMs" | "reason">;
 
 /** Sends `sources`; `progress` is kept up to date. */
 export async function sendJob(
@@ -97,18 +105,22 @@ export async function sendJob(
   });
   const { lanes } = session;
   const ticker = setInterval(() => {
-    const { bytesOffered, bytesStored, bytesWanted, files } = sender.sums;
+    const { bytesOffered, bytesStored, bytesWanted, bytesHad, files } = sender.sums;
     Object.assign(progress, {
       phase: "sending",
       bytes: bytesStored,
       bytesOffered,
       bytesMoved: bytesWanted,
+      bytesSaved: bytesHad,
       files,
       wire: lanes.bytesWritten + lanes.bytesRead,
       carrier: lanes.carrier,
       lanes: lanes.size,
     });
   }, 50);
+  const done = new AbortController();
+  progress.bytesTotal = null;
+  void tellTotal(session, { sources, excludes }, progress, done.signal);
   try {
     const { delivery, receiverSignature, senderSignature, problems, refused } = await sender.run(
       transferId,
@@ -119,6 +131,7 @@ export async function sendJob(
       files: delivery.files,
       bytes: delivery.bytes,
       bytesMoved: sender.sums.bytesWanted,
+      bytesSaved: sender.sums.bytesHad,
       wire: lanes.bytesWritten + lanes.bytesRead,
       carrier: lanes.carrier,
       lanes: lanes.size,
@@ -128,8 +141,26 @@ export async function sendJob(
       seconds: (performance.now() - startedAt) / 1000,
     };
   } finally {
+    done.abort();
     clearInterval(ticker);
     await chunker.call("close", null, { deadlineMs: OPEN_DEADLINE_MS }).catch(() => {});
+  }
+}
+
+/** Finds out how much there is, beside the sending, and tells the peer: for people on both sides. */
+async function tellTotal(
+  { control }: Session,
+  { sources, excludes }: Pick<SourceOptions, "sources" | "excludes">,
+  progress: TransferProgress,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    const size = await sizeOf(sources, excludes, signal);
+    if (size === null) return;
+    progress.bytesTotal = size.bytes;
+    await control.send(FRAME.total, [size.files, size.bytes]);
+  } catch {
+    // Patterns that the chunker refuses as well, or a peer that has gone: others say so.
   }
 }
 
@@ -152,6 +183,7 @@ export async function receiveJob(
   const { kernels, identity, pace, signal } = tools;
   const startedAt = performance.now();
   const target = ExtractTarget.open(directory, { force: isForce, isReadOnly: isDryRun });
+  const work = isDryRun ? undefined : new WorkInProgress(transferId, directory);
   const { min, max } = chunkSizes(DEFAULT_CHUNK_AVG);
   let landing!: Landing;
   const receiver = new Receiver(
@@ -161,11 +193,12 @@ export async function receiveJob(
       lz4: kernels.lz4,
       sha256: sha256(),
       pace,
+      breathe: () => new Promise((resolve) => setTimeout(resolve, 0)),
       sign: (message) => identity.sign(message),
       time: () => Math.floor(Date.now() / 1000),
       signal,
     },
-    (onStored) =>
+    (hooks) =>
       landing = new Landing({
         target,
         holdings: openHoldings(directory) ?? noHoldings,
@@ -176,16 +209,20 @@ export async function receiveJob(
         isForce,
         isDryRun,
         topName: topName === null ? null : utf8(topName),
-        onStored,
+        onTop: (top) => work?.touch(top),
+        ...hooks,
       }),
   );
   const { lanes } = session;
+  const prefix = leftoverPrefix(transferId, kernels.blake3);
   const update = () =>
     Object.assign(progress, {
       phase: "receiving",
       bytes: landing.bytesHad + landing.bytesCame,
       bytesOffered: receiver.bytesOffered,
+      bytesTotal: receiver.bytesTotal,
       bytesMoved: landing.bytesCame,
+      bytesSaved: landing.bytesHad,
       files: landing.files,
       wire: lanes.bytesWritten + lanes.bytesRead,
       carrier: lanes.carrier,
@@ -195,11 +232,14 @@ export async function receiveJob(
   try {
     const { receipt, delivery } = await receiver.run(transferId, isDryRun);
     update();
+    if (work?.isResumed) await removeLeftovers({ directory, tops: work.tops }, prefix);
+    work?.done();
     return {
       root: delivery.root,
       files: delivery.files,
       bytes: delivery.bytes,
       bytesMoved: landing.bytesCame,
+      bytesSaved: landing.bytesHad,
       wire: progress.wire,
       carrier: lanes.carrier,
       lanes: lanes.size,

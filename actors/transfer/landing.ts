@@ -10,6 +10,7 @@
 import { type Bytes, concat, equal, toHex } from "../base/bytes.ts";
 import type { Entry, FileEntry, Meta } from "../base/entry.ts";
 import { asWarpError, isWarpError, toWireError, WarpError } from "../base/errors.ts";
+import { rawFromBytes, type RawName } from "../base/fs/raw_name.ts";
 import { isWithin } from "../base/path_order.ts";
 import { KiB, MiB } from "../base/units.ts";
 import type { Blake3, Boundary, BoundaryParams } from "../../kernels/kernel.ts";
@@ -19,9 +20,12 @@ import type { Holdings } from "./holdings.ts";
 import { Bitmap, type Page } from "./manifest.ts";
 
 const ID_BYTES = 32;
+const SLASH = 0x2f;
 /** A write of this length is worth a thread of its own. */
 const WRITE_LATER_BYTES = 256 * KiB;
 const COPY_BYTES = MiB;
+/** So much of what is here is looked at or copied before others have their turn. */
+const TURN_BYTES = 8 * MiB;
 /** Chunks of this transfer that can be found again before their files have names. */
 const RECENT_MAX = 1 << 16;
 
@@ -39,8 +43,12 @@ export interface LandingOptions {
   isDryRun: boolean;
   /** The only name at the top that may come, as bytes; null: any. */
   topName: Bytes | null;
+  /** Something with this first component is about to be written. */
+  onTop?(top: RawName): void;
   /** Every chunk of a page is where it belongs. */
   onStored(batch: number): void;
+  /** Lets others work for a moment, where there are others. @throws when the transfer has ended */
+  breathe?(): Promise<void>;
 }
 
 /** A file on its way. */
@@ -72,6 +80,8 @@ interface Placement {
 interface OpenPage {
   page: Page;
   missing: number;
+  /** The sender is about to hear what is wanted of it: nothing of it can have come before. */
+  isEntered: boolean;
 }
 
 export class Landing {
@@ -85,6 +95,8 @@ export class Landing {
   readonly #digest = new Uint8Array(ID_BYTES);
   #buffer = new Uint8Array(COPY_BYTES);
   #current: LandingFile | undefined;
+  readonly #prefix: string;
+  #top = new Uint8Array();
   #holder: { path: Bytes; file: ExistingFile } | undefined;
   readonly #open = new Set<LandingFile>();
   files = 0;
@@ -94,26 +106,35 @@ export class Landing {
 
   constructor(options: LandingOptions) {
     this.#o = options;
+    this.#prefix = leftoverPrefix(options.transferId, options.blake3);
   }
 
   get openPages(): number {
     return this.#pages.size;
   }
 
-  /** Enters a page; the chunks that are wanted, one bit each. */
-  open(page: Page): Bitmap {
-    for (const { path } of page.entries) this.#checkTop(path);
+  /**
+   * Enters a page; the chunks that are wanted, one bit each. One page at a time; meanwhile chunks of
+   * earlier ones may land.
+   */
+  async open(page: Page): Promise<Bitmap> {
+    for (const { path } of page.entries) {
+      this.#checkTop(path);
+      this.#noteTop(path);
+    }
     const wanted = new Bitmap(page.lengths.length);
-    const open: OpenPage = { page, missing: 0 };
+    const open: OpenPage = { page, missing: 0, isEntered: false };
     this.#pages.set(page.batch, open);
     for (const entry of page.entries) {
-      if (entry.type === "file" || entry.type === "piece") this.#enterFile(entry, open, wanted);
-      else this.#tolerate(entry.path, () => this.#make(entry));
+      if (entry.type === "file" || entry.type === "piece") {
+        await this.#enterFile(entry, open, wanted);
+      } else this.#tolerate(entry.path, () => this.#make(entry));
     }
     if (this.#o.isDryRun) {
       this.#waiting.clear();
       open.missing = 0;
     }
+    open.isEntered = true;
     if (open.missing === 0) this.#stored(open);
     return wanted;
   }
@@ -125,10 +146,19 @@ export class Landing {
     throw new WarpError("E_UNSAFE_PATH", "the peer sent something else than what was asked for");
   }
 
+  #noteTop(path: Bytes): void {
+    if (this.#o.onTop === undefined || this.#o.isDryRun) return;
+    const slash = path.indexOf(SLASH);
+    const top = slash < 0 ? path : path.subarray(0, slash);
+    if (equal(top, this.#top)) return;
+    this.#top = new Uint8Array(top);
+    this.#o.onTop(rawFromBytes(top));
+  }
+
   /** The page and chunks that a run claims to be. @throws {WarpError} E_PROTOCOL */
   expect(batch: number, first: number, bytes: number): { count: number; page: Page } {
     const open = this.#pages.get(batch);
-    const page = open?.page;
+    const page = open?.isEntered === true ? open.page : undefined;
     let count = 0, sum = 0;
     while (page !== undefined && sum < bytes && first + count < page.lengths.length) {
       sum += page.lengths[first + count++]!;
@@ -161,6 +191,7 @@ export class Landing {
       }
       for (const [k, place] of places.entries()) {
         done.push(place);
+        if (k > 0) this.bytesHad += length; // it came once
         if (this.#putWhole(place.file, page, i, first + count, content, at)) continue;
         const goesOn = k === 0 && pending !== undefined && pending.place.file === place.file &&
           pending.place.offset + (pending.end - pending.start) === place.offset &&
@@ -255,7 +286,11 @@ export class Landing {
     return found !== undefined && equal(found, link);
   }
 
-  #enterFile(entry: Entry & { type: "file" | "piece" }, open: OpenPage, wanted: Bitmap): void {
+  async #enterFile(
+    entry: Entry & { type: "file" | "piece" },
+    open: OpenPage,
+    wanted: Bitmap,
+  ): Promise<void> {
     let file = this.#current;
     if (file === undefined || !equal(file.path, entry.path)) {
       if (file !== undefined) this.#giveUp(file);
@@ -266,16 +301,27 @@ export class Landing {
       this.#tolerateFile(file, () => this.#putInline(file, entry, entry.inline!));
     }
     for (const extent of entry.extents) {
+      if (extent.count === 0) await this.#enterHole(file, offset, offset + extent.length);
       let at = offset;
       for (let i = extent.first; i < extent.first + extent.count; i++) {
         const length = open.page.lengths[i]!;
-        this.#tolerateFile(file, () => this.#enterChunk(file, at, i, open, wanted));
+        let isEntered = true;
+        this.#tolerateFile(file, () => isEntered = this.#enterChunk(file, at, i, open, wanted));
+        if (!isEntered) {
+          await this.#diverge(file, at);
+          this.#tolerateFile(file, () => this.#enterChunk(file, at, i, open, wanted));
+        }
         at += length;
       }
       offset += extent.length;
     }
     if (entry.type === "piece") return;
     this.#current = undefined;
+    const { existing } = file;
+    // All that comes was there, and more: the beginning becomes a file of its own.
+    if (existing !== undefined && file.isSameSoFar && existing.size !== entry.size) {
+      await this.#diverge(file, Math.min(entry.size, existing.size), false);
+    }
     file.entry = entry;
     this.#finishFile(file);
   }
@@ -340,33 +386,42 @@ export class Landing {
       file.isDropped = true; // done: nothing else is to be made of it
       return;
     }
-    this.#materialize(file, 0).write(content, 0);
+    this.#materialize(file).write(content, 0);
   }
 
-  #enterChunk(file: LandingFile, at: number, i: number, open: OpenPage, wanted: Bitmap): void {
-    if (file.isDropped) return;
+  /** False: nothing was done yet, the file here is to be looked through first. */
+  #enterChunk(
+    file: LandingFile,
+    at: number,
+    i: number,
+    open: OpenPage,
+    wanted: Bitmap,
+  ): boolean {
+    if (file.isDropped) return true;
     const { page } = open;
     const length = page.lengths[i]!;
     const id = page.ids.subarray(ID_BYTES * i, ID_BYTES * (i + 1));
+    const isSame = this.#matchesExisting(file, at, length, id);
+    if (!isSame && file.existing !== undefined && file.index === undefined) return false;
     file.ids.push(id);
     file.offsets.push(at);
-    if (this.#matchesExisting(file, at, length, id)) {
+    if (isSame) {
       this.bytesHad += length;
-      return;
+      return true;
     }
     const key = this.#key(page, i);
     const found = this.#find(file, at, length, id, key);
     if (found !== undefined) {
       this.bytesHad += length;
-      if (found !== "in place" && !this.#o.isDryRun) this.#materialize(file, at).write(found, at);
-      return;
+      if (found !== "in place" && !this.#o.isDryRun) this.#materialize(file).write(found, at);
+      return true;
     }
     const places = this.#waiting.get(key);
     file.missing++;
     if (places !== undefined) {
       places.push({ file, offset: at });
       this.#notWhole(file);
-      return;
+      return true;
     }
     this.#waiting.set(key, [{ file, offset: at }]);
     wanted.add(i);
@@ -379,6 +434,7 @@ export class Landing {
     } else {
       this.#notWhole(file);
     }
+    return true;
   }
 
   #notWhole(file: LandingFile): void {
@@ -428,7 +484,7 @@ export class Landing {
       }
     }
     if (file.existing !== undefined) {
-      const start = this.#indexOf(file).get(key);
+      const start = file.index?.get(key);
       const isRead = start !== undefined && file.existing.read(bytes, start) === length;
       if (isRead && this.#hashes(bytes, id)) return bytes;
     }
@@ -443,7 +499,7 @@ export class Landing {
   #takeUp(file: LandingFile, at: number): void {
     if (file.existing !== undefined || at > 0) return;
     if (!this.#o.target.hasTemporary(file.path, () => this.#temporaryOf(file.path))) return;
-    this.#materialize(file, 0);
+    this.#materialize(file);
   }
 
   #holderAt(path: Bytes): ExistingFile | undefined {
@@ -460,15 +516,32 @@ export class Landing {
     return file;
   }
 
+  /**
+   * From `at` on the file that comes is another one than that under its name. Its beginning is the same:
+   * it is copied. The rest, if there `isMore`, may stand elsewhere in it.
+   */
+  async #diverge(file: LandingFile, at: number, isMore = true): Promise<void> {
+    try {
+      file.isSameSoFar = false;
+      const index = isMore ? await this.#indexOf(file) : undefined;
+      if (!this.#o.isDryRun) await this.#copyStart(file, at);
+      if (index !== undefined) file.index = index;
+    } catch (error) {
+      this.#tolerateFile(file, () => {
+        throw error;
+      });
+    }
+  }
+
   /** The existing file cut as the sender cuts, so that what moved within it is found. */
-  #indexOf(file: LandingFile): Map<string, number> {
-    if (file.index !== undefined) return file.index;
-    const index = file.index = new Map<string, number>();
+  async #indexOf(file: LandingFile): Promise<Map<string, number>> {
+    const index = new Map<string, number>();
     const { boundary, params } = this.#o;
     const slab = new Uint8Array(4 * MiB);
     let start = 0, used = 0;
     for (;;) {
-      const count = file.existing!.read(slab.subarray(used), start + used);
+      if (file.existing === undefined) return index; // given up meanwhile
+      const count = file.existing.read(slab.subarray(used), start + used);
       used += count;
       const isLast = used < slab.length;
       const cuts = boundary.cuts(params, slab.subarray(0, used), isLast);
@@ -482,7 +555,73 @@ export class Landing {
       slab.copyWithin(0, from, used);
       start += from;
       used -= from;
+      await this.#o.breathe?.();
     }
+  }
+
+  async #copyStart(file: LandingFile, until: number): Promise<void> {
+    const made = this.#materialize(file);
+    const buffer = new Uint8Array(Math.min(COPY_BYTES, until));
+    for (let at = 0; at < until;) {
+      if (file.existing === undefined || file.isDropped) return;
+      const part = buffer.subarray(0, Math.min(buffer.length, until - at));
+      const count = file.existing.read(part, at);
+      if (count === 0) throw new WarpError("E_IO", "a file changed while it was compared");
+      made.write(part.subarray(0, count), at);
+      at += count;
+      if (at % TURN_BYTES === 0) await this.#o.breathe?.();
+    }
+  }
+
+  /**
+   * Nothing but zeros belongs to `start` to `end`: a file here may hold something else there, and so may
+   * what an earlier run left, if the source has changed since.
+   */
+  async #enterHole(file: LandingFile, start: number, end: number): Promise<void> {
+    if (file.isDropped) return;
+    this.#notWhole(file);
+    const { existing } = file;
+    if (existing !== undefined && file.isSameSoFar) {
+      const zeros = await this.#zerosFrom(file, existing, start, Math.min(end, existing.size));
+      if (zeros >= Math.min(end, existing.size)) return;
+      if (!this.#o.isForce) {
+        return this.#tolerateFile(file, () => {
+          throw new WarpError("E_EXISTS", "another file has this name");
+        });
+      }
+      await this.#diverge(file, start);
+    }
+    if (file.isDropped || this.#o.isDryRun) return;
+    this.#tolerateFile(file, () => this.#takeUp(file, start));
+    const made = file.file;
+    if (made === undefined) return;
+    const zeros = new Uint8Array(COPY_BYTES);
+    for (let at = start; at < Math.min(end, made.resumed);) {
+      at = await this.#zerosFrom(file, made, at, Math.min(end, made.resumed));
+      const count = Math.min(zeros.length, Math.min(end, made.resumed) - at);
+      if (count <= 0 || file.file !== made) return;
+      made.write(zeros.subarray(0, count), at);
+      at += count;
+    }
+  }
+
+  /** Where the zeros from `start` on end, roughly: not after `end`, and never too late. */
+  async #zerosFrom(
+    file: LandingFile,
+    content: Pick<ExistingFile, "read">,
+    start: number,
+    end: number,
+  ): Promise<number> {
+    const words = new Int32Array(Math.ceil(Math.max(0, Math.min(COPY_BYTES, end - start)) / 4));
+    const bytes = new Uint8Array(words.buffer);
+    for (let at = start; at < end; at += bytes.length) {
+      if (at > start && (at - start) % TURN_BYTES === 0) await this.#o.breathe?.();
+      if (file.isDropped) return end;
+      words.fill(0);
+      content.read(bytes.subarray(0, Math.min(bytes.length, end - at)), at);
+      for (let i = 0; i < words.length; i++) if (words[i] !== 0) return at;
+    }
+    return end;
   }
 
   #hashes(bytes: Bytes, id: Bytes): boolean {
@@ -504,33 +643,25 @@ export class Landing {
 
   // --- writing
 
-  /** The file in work; what was the same up to `until` is copied into it first. */
-  #materialize(file: LandingFile, until: number): TargetFile {
+  /** The file in work. */
+  #materialize(file: LandingFile): TargetFile {
     if (file.file !== undefined) return file.file;
     const made = this.#o.target.createFile(file.path, this.#temporaryOf(file.path));
     file.file = made;
     file.whole = undefined;
-    if (file.existing === undefined) return made;
-    const buffer = new Uint8Array(Math.min(COPY_BYTES, until));
-    for (let at = 0; at < until;) {
-      const count = file.existing.read(buffer.subarray(0, Math.min(buffer.length, until - at)), at);
-      if (count === 0) throw new WarpError("E_IO", "a file changed while it was compared");
-      made.write(buffer.subarray(0, count), at);
-      at += count;
-    }
     return made;
   }
 
   #temporaryOf(path: Bytes): string {
     const digest = new Uint8Array(ID_BYTES);
     this.#o.blake3.hash(concat(this.#o.transferId, path), digest);
-    return `.warp-${toHex(digest.subarray(0, 12))}.part`;
+    return `${this.#prefix}${toHex(digest.subarray(0, 12))}.part`;
   }
 
   #write({ file, offset }: Placement, bytes: Bytes, writes: Promise<void>[]): void {
     if (file.isDropped) return;
     this.#tolerateFile(file, () => {
-      const made = this.#materialize(file, offset);
+      const made = this.#materialize(file);
       if (bytes.length < WRITE_LATER_BYTES) return made.write(bytes, offset);
       const write = made.writeLater(bytes, offset);
       write.catch(() => {});
@@ -582,8 +713,7 @@ export class Landing {
       if (existing !== undefined && !isForce) {
         throw new WarpError("E_EXISTS", "another file has this name");
       }
-      const until = file.isSameSoFar ? Math.min(entry.size, existing?.size ?? 0) : 0;
-      this.#materialize(file, until).commit(entry.size, entry.meta as Meta);
+      this.#materialize(file).commit(entry.size, entry.meta as Meta);
       file.file = undefined;
     }
     file.isDropped = true; // done
@@ -617,6 +747,13 @@ export class Landing {
       });
     }
   }
+}
+
+/** How the names of files in work of one transfer begin: so that they are found when nobody wants them. */
+export function leftoverPrefix(transferId: Bytes, blake3: Blake3): string {
+  const digest = new Uint8Array(ID_BYTES);
+  blake3.hash(transferId, digest);
+  return `.warp-${toHex(digest.subarray(0, 6))}-`;
 }
 
 /** The next chunk of the run, and no hole before it. */

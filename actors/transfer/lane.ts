@@ -12,6 +12,8 @@ export interface Lane {
   readonly carrier: CarrierName;
   /** `address:port` of the other side, for messages. */
   readonly remote: string;
+  /** The peer has proved who it is: from now on it is worth some work. Called once. */
+  trusted(): void;
   /**
    * Waits for at least one byte; null at the end.
    * @throws {WarpError} E_PEER_GONE

@@ -6,7 +6,7 @@
  */
 import { asWarpError, WarpError } from "../base/errors.ts";
 import { fields, FRAME, malformedFrame, RUN_BYTES_MAX, uint } from "./frames.ts";
-import { type FrameLane, peerError } from "./frame_lane.ts";
+import { type FrameLane, peerCancelled, peerError } from "./frame_lane.ts";
 import type { TransferProgress } from "./protocol.ts";
 import type { Session } from "./session.ts";
 
@@ -72,6 +72,7 @@ export async function receiveLive(
       });
     }
     if (head.type === FRAME.error) throw peerError(await control.body(head));
+    if (head.type === FRAME.cancel) throw peerCancelled();
     if (head.type === FRAME.done) {
       const [total] = fields(await control.body(head), 1);
       await writing;

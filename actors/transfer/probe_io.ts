@@ -3,15 +3,14 @@
  *
  * @module
  */
-import { WarpError } from "../base/errors.ts";
-import { type ClientSession, dialSession, type Identity } from "./client_io.ts";
+import { keepFigure } from "./carrier_figures_io.ts";
+import { dialSession, type Identity } from "./client_io.ts";
 import type { FrameLane } from "./frame_lane.ts";
-import { fields, FRAME, malformedFrame, RUN_BYTES_MAX, uint } from "./frames.ts";
+import { FRAME, malformedFrame, RUN_BYTES_MAX } from "./frames.ts";
+import { fillLine, pingMany, SAMPLE_BYTES_MAX } from "./measure_io.ts";
 import type { ProbeResult, TransferProtocol } from "./protocol.ts";
 
 const PINGS = 11;
-/** What a peer takes in for a probe, at most. */
-const SAMPLE_BYTES_MAX = 8 * 2 ** 30;
 
 type ProbeRequest = TransferProtocol["streams"]["probe"]["request"];
 
@@ -24,9 +23,10 @@ export async function probe(
   const { target, carrier: policy, seconds } = request;
   const session = await dialSession(target, identity, policy, { want: "probe" }, signal);
   try {
-    const pings = await pingMany(session);
-    const bytesPerSecond = await fill(session, seconds);
+    const pings = await pingMany(session.control, PINGS);
+    const bytesPerSecond = await fillLine(session.control, seconds);
     const { carrier, remote } = session.control.lane;
+    keepFigure(target.key, carrier, bytesPerSecond);
     return {
       carrier,
       reason: session.reason,
@@ -42,34 +42,6 @@ export async function probe(
   }
 }
 
-async function pingMany({ control }: ClientSession): Promise<number[]> {
-  const times: number[] = [];
-  for (let i = 0; i < PINGS; i++) {
-    const startedAt = performance.now();
-    await control.send(FRAME.ping, [i]);
-    if (uint(fields(await control.expect(FRAME.pong), 1)[0]) !== i) throw malformedFrame();
-    times.push(performance.now() - startedAt);
-  }
-  return times.sort((a, b) => a - b);
-}
-
-/** Sends noise for a while; the peer's count of what came by then is what counts. */
-async function fill({ control }: ClientSession, seconds: number): Promise<number> {
-  const noise = crypto.getRandomValues(new Uint8Array(65536));
-  const sample = new Uint8Array(RUN_BYTES_MAX / 4);
-  for (let at = 0; at < sample.length; at += noise.length) sample.set(noise, at);
-  const startedAt = performance.now();
-  let sent = 0;
-  while (performance.now() - startedAt < 1000 * seconds && sent < SAMPLE_BYTES_MAX) {
-    await control.sendRun(FRAME.sample, 0, new Uint8Array(), sample);
-    sent += sample.length;
-  }
-  await control.send(FRAME.ping, [sent]);
-  const counted = uint(fields(await control.expect(FRAME.pong), 1)[0]);
-  if (counted !== sent) throw new WarpError("E_PROTOCOL", "the peer lost count");
-  return sent / ((performance.now() - startedAt) / 1000);
-}
-
 /** The other side: echoes pings, swallows samples. */
 export async function answerProbe(control: FrameLane): Promise<void> {
   const buffer = new Uint8Array(RUN_BYTES_MAX + 64);
@@ -81,6 +53,8 @@ export async function answerProbe(control: FrameLane): Promise<void> {
       if (swallowed > SAMPLE_BYTES_MAX) throw malformedFrame("the probe has no end");
     } else if (head.type === FRAME.ping) {
       await control.send(FRAME.pong, await control.body(head));
+    } else if (head.type === FRAME.cancel) {
+      return;
     } else {
       throw malformedFrame("the peer sent a frame out of turn");
     }

@@ -15,8 +15,11 @@ export interface TransferProgress {
   /** Content settled at the receiver, of what was announced so far. */
   bytes: number;
   bytesOffered: number;
-  /** Content that had to travel. */
+  /** What there is in all, by a look at the sources; null: not known, or not yet. */
+  bytesTotal: number | null;
+  /** Content that had to travel, and content that was there already. */
   bytesMoved: number;
+  bytesSaved: number;
   files: number;
   /** Bytes on the lanes, all in all. */
   wire: number;
@@ -46,10 +49,13 @@ export interface TransferResult {
   root: Uint8Array;
   files: number;
   bytes: number;
-  /** Content that had to travel; the rest was there already. */
+  /** Chunks that had to travel, and those that were there already; small files count as neither. */
   bytesMoved: number;
+  bytesSaved: number;
   wire: number;
   carrier: CarrierName;
+  /** Why this carrier; "" where the other side chose it. */
+  reason: string;
   lanes: number;
   /** JSON, as kept; null when something was refused, and after a dry run. */
   receipt: string | null;

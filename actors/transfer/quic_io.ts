@@ -37,6 +37,9 @@ class QuicLane implements Lane {
     this.#writer.closed.catch(() => {});
   }
 
+  /** The connection uses BBR from its start. */
+  trusted(): void {}
+
   async read(into: Uint8Array): Promise<number | null> {
     try {
       while (this.#rest.length === 0) {
@@ -96,7 +99,10 @@ export class QuicDialer implements Dialer {
     this.#connection ??= this.#connect();
     try {
       const conn = await abortable(this.#connection, signal);
-      const stream = await conn.createBidirectionalStream({ waitUntilAvailable: true });
+      const stream = await abortable(
+        Promise.resolve(conn.createBidirectionalStream({ waitUntilAvailable: true })),
+        AbortSignal.any([signal, AbortSignal.timeout(DIAL_TIMEOUT_MS)]),
+      );
       return new QuicLane(stream, this.remote);
     } catch (cause) {
       signal.throwIfAborted();

@@ -8,7 +8,7 @@ import type { Bytes } from "../base/bytes.ts";
 import { equal } from "../base/bytes.ts";
 import { WarpError } from "../base/errors.ts";
 import type { Blake3, BlockCodec } from "../../kernels/kernel.ts";
-import { type FrameLane, peerError } from "./frame_lane.ts";
+import { type FrameLane, peerCancelled, peerError } from "./frame_lane.ts";
 import {
   bytes,
   CHUNK_HEAD_BYTES,
@@ -19,7 +19,7 @@ import {
   RUN_BYTES_MAX,
   uint,
 } from "./frames.ts";
-import type { Landing } from "./landing.ts";
+import type { Landing, LandingOptions } from "./landing.ts";
 import { decodePage, ManifestRoot, PageOrder, type RunningHash } from "./manifest.ts";
 import { type Delivery, type Receipt, receiptMessage } from "./receipt.ts";
 import { type Session, Tasks } from "./session.ts";
@@ -33,6 +33,8 @@ export interface ReceiverTools {
   lz4: BlockCodec;
   sha256: RunningHash;
   pace(bytes: number): Promise<void>;
+  /** Gives the thread to others. */
+  breathe(): Promise<void>;
   sign(message: Bytes): Uint8Array;
   /** Seconds since the epoch. */
   time(): number;
@@ -60,23 +62,27 @@ export class Receiver {
   readonly #receipt = Promise.withResolvers<Uint8Array>();
   readonly #queue: number[] = [];
   #isDone = false;
-  /** Content of the pages so far. */
+  /** Content of the pages so far, and of all there will be, as the sender estimates it. */
   bytesOffered = 0;
+  bytesTotal: number | null = null;
 
   constructor(
     session: Session,
     tools: ReceiverTools,
-    makeLanding: (onStored: (batch: number) => void) => Landing,
+    makeLanding: (hooks: Pick<LandingOptions, "onStored" | "breathe">) => Landing,
   ) {
     this.#session = session;
     this.#tools = tools;
     this.#tasks = new Tasks(tools.signal);
     this.#root = new ManifestRoot(tools.sha256);
     this.#buffers = Array.from({ length: RUNS_AT_ONCE }, () => newBuffer());
-    this.#landing = makeLanding((batch) => {
-      this.#stored++;
-      this.#queue.push(batch);
-      this.#checkEnd();
+    this.#landing = makeLanding({
+      onStored: (batch) => {
+        this.#stored++;
+        this.#queue.push(batch);
+        this.#checkEnd();
+      },
+      breathe: () => this.#tasks.until(tools.breathe()),
     });
     this.#all.promise.catch(() => {});
     this.#receipt.promise.catch(() => {});
@@ -149,7 +155,7 @@ export class Receiver {
         }
         this.#root.add(page);
         this.bytesOffered += page.lengths.reduce((sum, length) => sum + length, 0);
-        const wanted = this.#landing.open(page);
+        const wanted = await this.#landing.open(page);
         await lane.send(FRAME.want, [page.batch, wanted.bytes]);
         await this.#tellStored();
         return false;
@@ -165,11 +171,14 @@ export class Receiver {
         this.#checkEnd();
         return false;
       }
+      case FRAME.total:
+        this.bytesTotal = uint(fields(body, 2)[1]);
+        return false;
       case FRAME.receipt:
         this.#receipt.resolve(bytes(fields(body, 1)[0], 64));
         return true;
       case FRAME.cancel:
-        throw new WarpError("E_CANCELLED", "the peer cancelled the transfer");
+        throw peerCancelled();
       case FRAME.error:
         throw peerError(body);
       default:

@@ -14,7 +14,7 @@ import type { Blake3, BlockCodec, Entropy } from "../../kernels/kernel.ts";
 import type { Batch, ChunkerProtocol, Problem } from "../chunker/protocol.ts";
 import type { ActorRef } from "../runtime/actor_ref.ts";
 import { SlabPool, type SlabRef } from "../runtime/slab_pool.ts";
-import { type FrameLane, peerError } from "./frame_lane.ts";
+import { type FrameLane, peerCancelled, peerError } from "./frame_lane.ts";
 import { bytes, CHUNK_HEAD_BYTES, fields, FRAME, malformedFrame, uint } from "./frames.ts";
 import {
   Bitmap,
@@ -53,6 +53,8 @@ export interface SentSums {
   /** Content offered, of it wanted by the peer, and settled there. */
   bytesOffered: number;
   bytesWanted: number;
+  /** Of what was asked about: there already. */
+  bytesHad: number;
   bytesStored: number;
   files: number;
 }
@@ -92,7 +94,13 @@ export class Sender {
   readonly #root: ManifestRoot;
   readonly #verified = Promise.withResolvers<Omit<SentResult, "problems" | "senderSignature">>();
   readonly problems: Problem[] = [];
-  readonly sums: SentSums = { bytesOffered: 0, bytesWanted: 0, bytesStored: 0, files: 0 };
+  readonly sums: SentSums = {
+    bytesOffered: 0,
+    bytesWanted: 0,
+    bytesHad: 0,
+    bytesStored: 0,
+    files: 0,
+  };
   /** Pages that the peer has not settled. */
   readonly #unsettled = new Map<number, number>();
   #mayOffer = () => {};
@@ -201,7 +209,7 @@ export class Sender {
           this.#verify(body);
           return;
         case FRAME.cancel:
-          throw new WarpError("E_CANCELLED", "the peer cancelled the transfer");
+          throw peerCancelled();
         case FRAME.error:
           throw peerError(body);
         default:
@@ -219,7 +227,9 @@ export class Sender {
     const count = held.lengths.length;
     const wanted = new Bitmap(count, bytes(bits, Math.ceil(count / 8)));
     const runs = runsOf(wanted, held.lengths);
-    for (const run of runs) this.sums.bytesWanted += run.bytes;
+    const wantedBytes = runs.reduce((sum, run) => sum + run.bytes, 0);
+    this.sums.bytesWanted += wantedBytes;
+    this.sums.bytesHad += held.bytes - wantedBytes;
     if (runs.length === 0 || this.#tools.isDryRun) return this.#release(batch, held);
     held.runs = runs.length;
     for (const run of runs) {

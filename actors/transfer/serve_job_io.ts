@@ -4,7 +4,7 @@
  * @module
  */
 import type { KernelSet } from "../../kernels/kernel.ts";
-import { asWarpError, WarpError } from "../base/errors.ts";
+import { asWarpError, isWarpError, WarpError } from "../base/errors.ts";
 import { formatSigner } from "../cipher/public_keys.ts";
 import { createSigner } from "../cipher/signature.ts";
 import { signingSeedOfIdentity } from "../cipher/key_file.ts";
@@ -12,7 +12,7 @@ import { certificateBody } from "./certificate.ts";
 import type { ChunkerPool } from "./chunker_pool.ts";
 import type { Events } from "./event_queue.ts";
 import type { SessionRequest } from "./handshake.ts";
-import { fetchSource, noProgress, paceOf, receiveJob, sendJob } from "./jobs_io.ts";
+import { fetchSource, IDLE_PHASE, noProgress, paceOf, receiveJob, sendJob } from "./jobs_io.ts";
 import type { LaneListener } from "./lane.ts";
 import { receiveLive, sendLive } from "./live_io.ts";
 import { answerProbe } from "./probe_io.ts";
@@ -44,6 +44,7 @@ export async function serveJob(
   const listeners = openListeners(request, own);
   const done = new AbortController();
   let result: TransferResult | null = null;
+  let ending: WarpError | undefined;
   const ticket = issued(request, events);
   const server = new SessionServer({
     listeners,
@@ -54,12 +55,19 @@ export async function serveJob(
       tickets: ticket === null ? [] : [ticket],
     },
     serve: async (session) => {
-      const outcome = await serveSession(request, tools, session, identity);
-      if (outcome === null) return;
-      if (request.isOnce) {
+      try {
+        const outcome = await serveSession(request, tools, session, identity);
+        if (outcome === null || !request.isOnce) return;
         result = outcome;
         // The peer has all it needs; its side closes first.
-        setTimeout(() => done.abort(), 50);
+        setTimeout(() => done.abort(new WarpError("E_CANCELLED", "the transfer is done")), 50);
+      } catch (error) {
+        // Whom the ticket belongs to does not want it any more.
+        if (request.isOnce && isWarpError(error, "E_CANCELLED") && !signal.aborted) {
+          ending = error;
+          done.abort(error);
+        }
+        throw error;
       }
     },
     onRefused: (remote, error) =>
@@ -69,6 +77,7 @@ export async function serveJob(
       }),
     signal: AbortSignal.any([signal, done.signal]),
   });
+  tools.progress.phase = IDLE_PHASE;
   const port = listeners[0]!.port;
   events.note("listening", `listening on port ${port}`, {
     port,
@@ -77,6 +86,7 @@ export async function serveJob(
   });
   await server.run();
   if (signal.aborted && result === null) throw signal.reason;
+  if (ending !== undefined && result === null) throw ending;
   return result;
 }
 
@@ -137,7 +147,7 @@ async function serveSession(
       carrier: result.carrier,
       ...(result.receipt === null ? {} : { receipt: result.receipt }),
     });
-    return { ...result, rttMs: 0 };
+    return { ...result, rttMs: 0, reason: "" };
   } catch (error) {
     const known = asWarpError(error);
     events.note("session-failed", `${session.remote}: ${known.message}`, {
@@ -145,6 +155,8 @@ async function serveSession(
       code: known.code,
     });
     throw error;
+  } finally {
+    Object.assign(progress, noProgress(), { phase: IDLE_PHASE });
   }
 
   function run() {
@@ -177,13 +189,14 @@ async function serveSession(
     }
   }
 
-  async function live(half: typeof sendLive): Promise<Omit<TransferResult, "rttMs">> {
+  async function live(half: typeof sendLive): Promise<Omit<TransferResult, "rttMs" | "reason">> {
     const { bytes } = await half(session, job.pace, progress);
     return {
       root: new Uint8Array(32),
       files: 0,
       bytes,
       bytesMoved: bytes,
+      bytesSaved: 0,
       wire: progress.wire,
       carrier: session.lanes.carrier,
       lanes: 1,

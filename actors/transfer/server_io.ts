@@ -25,6 +25,7 @@ import {
   TOKEN_BYTES,
 } from "./handshake.ts";
 import type { Lane, LaneListener } from "./lane.ts";
+import { peerTimeoutMs, watchPeer } from "./liveness_io.ts";
 import { LaneSet, type Session } from "./session.ts";
 
 /** A peer that has not said who it is by then is cut off. */
@@ -94,7 +95,6 @@ export class SessionServer {
     const stop = () => {
       for (const listener of listeners) listener.close();
       for (const lane of this.#unproved) lane.close();
-      for (const session of this.#sessions.values()) session.controller.abort(signal.reason);
     };
     if (signal.aborted) stop();
     signal.addEventListener("abort", stop, { once: true });
@@ -122,7 +122,7 @@ export class SessionServer {
 
   async #greet(lane: Lane): Promise<void> {
     const frames = new FrameLane(lane);
-    const timer = setTimeout(() => lane.close(), HANDSHAKE_MS);
+    const timer = setTimeout(() => lane.close(), Math.min(HANDSHAKE_MS, peerTimeoutMs()));
     try {
       const head = await frames.head();
       if (head === undefined) return lane.close();
@@ -225,9 +225,15 @@ export class SessionServer {
     this.#sessions.set(name, open);
     const onAbort = () => lanes.close();
     controller.signal.addEventListener("abort", onAbort, { once: true });
+    const { signal } = this.#o;
+    const onStop = () => void frames.fail(asWarpError(signal.reason));
+    signal.addEventListener("abort", onStop, { once: true });
+    let stopWatch = () => {};
     try {
+      signal.throwIfAborted();
       frames.trust();
       await frames.send(FRAME.caps, encodeCaps(caps));
+      stopWatch = watchPeer({ control: frames, lanes });
       await this.#o.serve({
         control: frames,
         caps,
@@ -236,11 +242,13 @@ export class SessionServer {
         lanes,
         request,
         remote: frames.lane.remote,
-        signal: AbortSignal.any([controller.signal, this.#o.signal]),
+        signal: AbortSignal.any([controller.signal, signal]),
       });
     } catch (error) {
       if (!controller.signal.aborted) await frames.fail(asWarpError(error));
     } finally {
+      stopWatch();
+      signal.removeEventListener("abort", onStop);
       this.#sessions.delete(name);
       lanes.close();
       ended.resolve();

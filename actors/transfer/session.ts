@@ -51,6 +51,12 @@ export class LaneSet {
     return [...this.#lanes][0]!.lane.carrier;
   }
 
+  /** Ends all lanes; whoever uses one fails with `error`. */
+  giveUp(error: WarpError): void {
+    this.#isClosed = true;
+    for (const lane of this.#lanes) lane.giveUp(error);
+  }
+
   close(): void {
     this.#isClosed = true;
     for (const lane of this.#lanes) lane.close();

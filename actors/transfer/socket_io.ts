@@ -6,11 +6,19 @@
  *
  * @module
  */
+import { equal } from "../base/bytes.ts";
+import { parseIpv6 } from "./ticket.ts";
+
 const LIBRARIES = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
 const IPPROTO_TCP = 6;
 const TCP_CONGESTION = 13;
 /** A network byte order port stands here in sockaddr_in and sockaddr_in6 alike. */
 const PORT_OFFSET = 2;
+/** By address family: where the address stands. */
+const ADDRESS: Readonly<Record<number, { start: number; length: number }>> = {
+  2: { start: 4, length: 4 },
+  10: { start: 8, length: 16 },
+};
 
 const SYMBOLS = {
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
@@ -34,7 +42,7 @@ function openLibc(): Libc | null {
 }
 
 /** BBR where it can be had. What cannot be had is no error: the transfer is slower on bad lines. */
-export function tuneSocket(conn: Deno.TcpConn): void {
+export function tuneSocket(conn: Pick<Deno.Conn, "localAddr" | "remoteAddr">): void {
   libc ??= openLibc();
   if (libc === null) return;
   try {
@@ -47,23 +55,42 @@ export function tuneSocket(conn: Deno.TcpConn): void {
   }
 }
 
-/** The open descriptor with this connection's two ports. */
-function descriptorOf(conn: Deno.TcpConn, calls: Libc): number | undefined {
-  const { port: local } = conn.localAddr as Deno.NetAddr;
-  const { port: remote } = conn.remoteAddr as Deno.NetAddr;
+/** The open descriptor with this connection's two ends: a listener has many with its own port. */
+function descriptorOf(
+  { localAddr, remoteAddr }: Pick<Deno.Conn, "localAddr" | "remoteAddr">,
+  calls: Libc,
+): number | undefined {
+  const local = localAddr as Deno.NetAddr, remote = remoteAddr as Deno.NetAddr;
+  const address = addressOf(remote.hostname);
   for (const { name } of Deno.readDirSync("/proc/self/fd")) {
     const fd = Number(name);
-    if (portOf(fd, calls.getsockname) !== local) continue;
-    if (portOf(fd, calls.getpeername) === remote) return fd;
+    if (nameOf(fd, calls.getsockname)?.port !== local.port) continue;
+    const far = nameOf(fd, calls.getpeername);
+    if (far?.port !== remote.port) continue;
+    // An IPv4 address may stand at the end of an IPv6 one.
+    if (address === undefined || equal(far.address.subarray(-address.length), address)) return fd;
   }
   return undefined;
 }
 
-function portOf(fd: number, name: Libc["getsockname"]): number | undefined {
-  const address = new Uint8Array(128);
-  const length = new Uint32Array([address.length]);
-  if (name(fd, address, new Uint8Array(length.buffer)) !== 0) return undefined;
-  const family = address[0]! | address[1]! << 8;
-  if (family !== 2 && family !== 10) return undefined;
-  return address[PORT_OFFSET]! << 8 | address[PORT_OFFSET + 1]!;
+/** 4 or 16 bytes; undefined: the ports alone must do. */
+function addressOf(host: string): Uint8Array | undefined {
+  const v4 = /(?:^|:)(\d{1,3}(?:\.\d{1,3}){3})$/.exec(host)?.[1];
+  if (v4 !== undefined) return Uint8Array.from(v4.split("."), Number);
+  return parseIpv6(host.replace(/%.*$/, ""));
+}
+
+function nameOf(
+  fd: number,
+  call: Libc["getsockname"],
+): { port: number; address: Uint8Array } | undefined {
+  const name = new Uint8Array(128);
+  const length = new Uint32Array([name.length]);
+  if (call(fd, name, new Uint8Array(length.buffer)) !== 0) return undefined;
+  const place = ADDRESS[name[0]! | name[1]! << 8];
+  if (place === undefined) return undefined;
+  return {
+    port: name[PORT_OFFSET]! << 8 | name[PORT_OFFSET + 1]!,
+    address: name.subarray(place.start, place.start + place.length),
+  };
 }

@@ -11,7 +11,9 @@ import { asWarpError, WarpError } from "../base/errors.ts";
 import { type Endpoint, parseEndpoint } from "./peer_address.ts";
 
 /** Made when it is missing; undefined without a home. */
-export function stateFolder(kind: "holdings" | "transfers" | "receipts"): string | undefined {
+export function stateFolder(
+  kind: "holdings" | "transfers" | "receipts" | "carriers" | "work" | "leases",
+): string | undefined {
   const home = Deno.env.get("HOME");
   const base = Deno.env.get("XDG_STATE_HOME") ||
     (home ? join(home, ".local", "state") : Deno.env.get("LOCALAPPDATA"));

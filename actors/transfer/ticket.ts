@@ -136,7 +136,7 @@ function decodeHost(kind: number, bytes: Bytes): string {
 }
 
 /** 16 bytes; undefined for what is no address, or has a zone. */
-function parseIpv6(text: string): Uint8Array<ArrayBuffer> | undefined {
+export function parseIpv6(text: string): Uint8Array<ArrayBuffer> | undefined {
   const halves = text.split("::");
   if (halves.length > 2) return undefined;
   const words = halves.map((half) => half === "" ? [] : half.split(":"));

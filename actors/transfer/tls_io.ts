@@ -8,10 +8,12 @@ import { asWarpError, WarpError } from "../base/errors.ts";
 import { certificatePem, deviceHostname, privateKeyPem, trustAnchorPem } from "./certificate.ts";
 import type { Dialer, Lane, LaneListener } from "./lane.ts";
 import { type Endpoint, formatEndpoint } from "./peer_address.ts";
+import { peerTimeoutMs } from "./liveness_io.ts";
 import { tuneSocket } from "./socket_io.ts";
 
 export const ALPN = "warp/1";
 const DIAL_TIMEOUT_MS = 10_000;
+const dialTimeoutMs = () => Math.min(DIAL_TIMEOUT_MS, peerTimeoutMs());
 /** A TLS record holds 16 KiB; more at once saves calls. */
 const WRITE_BYTES = 1 << 20;
 
@@ -34,11 +36,19 @@ class TlsLane implements Lane {
   readonly carrier = "tcp";
   readonly remote: string;
   readonly #conn: Deno.TlsConn;
+  #isTuned: boolean;
 
-  constructor(conn: Deno.TlsConn) {
+  /** @param isTuned its socket is ours since before the handshake */
+  constructor(conn: Deno.TlsConn, isTuned: boolean) {
     this.#conn = conn;
+    this.#isTuned = isTuned;
     const { hostname, port } = conn.remoteAddr as Deno.NetAddr;
     this.remote = formatEndpoint({ host: hostname, port });
+  }
+
+  trusted(): void {
+    if (!this.#isTuned) tuneSocket(this.#conn);
+    this.#isTuned = true;
   }
 
   async read(into: Uint8Array): Promise<number | null> {
@@ -91,7 +101,7 @@ export class TlsDialer implements Dialer {
 
   /** @throws {WarpError} E_NETWORK (nobody answers), E_PEER_REFUSED (it is somebody else) */
   async openLane(signal: AbortSignal): Promise<Lane> {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(DIAL_TIMEOUT_MS)]);
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(dialTimeoutMs())]);
     let socket: Deno.TcpConn | undefined, conn: Deno.TlsConn | undefined;
     const giveUp = () => {
       try {
@@ -113,7 +123,7 @@ export class TlsDialer implements Dialer {
       });
       await conn.handshake();
       limit.throwIfAborted();
-      return new TlsLane(conn);
+      return new TlsLane(conn, true);
     } catch (cause) {
       giveUp();
       signal.throwIfAborted();
@@ -150,7 +160,7 @@ export class TlsListener implements LaneListener {
     for (;;) {
       try {
         const conn = await this.#listener.accept();
-        return new TlsLane(conn);
+        return new TlsLane(conn, false);
       } catch (error) {
         if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) {
           throw new WarpError("E_CANCELLED", "no longer listening");
