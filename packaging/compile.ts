@@ -8,13 +8,14 @@
  * @module
  */
 import config from "../deno.json" with { type: "json" };
-import { exists, NATIVE, ROOT, WORKERS } from "./files.ts";
+import { buildPages, exists, NATIVE, PAGE, ROOT, WORKERS } from "./files.ts";
 
 const NO_BASE = 3;
 const WRONG_BASE = 4;
 
 const output = Deno.args[0] ?? `${ROOT}dist/warp`;
-const includes = [...WORKERS, "deno.json"];
+buildPages();
+const includes = [...WORKERS, "deno.json", PAGE];
 if (exists(`${ROOT}${NATIVE}`)) includes.push(NATIVE);
 else console.error("compile: the C kernels are left out (deno task build:native makes them)");
 

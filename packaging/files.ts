@@ -11,17 +11,38 @@ export const ROOT = fileURLToPath(new URL("../", import.meta.url));
 export const WORKERS = [...Deno.readDirSync(`${ROOT}actors`)]
   .filter(({ isDirectory }) => isDirectory)
   .map(({ name }) => `actors/${name}/worker.ts`)
+  .concat("hub/worker.ts")
   .filter((path) => exists(`${ROOT}${path}`))
   .sort();
 
 /** Sources of the program, without tests, benchmarks and documents. */
-export const SOURCES = ["cli.ts", "mod.ts", "actors", "kernels", "LICENSE"];
+export const SOURCES = ["cli.ts", "mod.ts", "actors", "hub", "kernels", "LICENSE"];
 
-/** Packages in deno.json that only tests and type checks import. */
-export const TEST_ONLY = ["@types/node", "fast-check"];
+/** Packages in deno.json that only tests, type checks and builds import. */
+export const TEST_ONLY = [
+  "@scure/bip32",
+  "@types/node",
+  "esbuild",
+  "fast-check",
+  "playwright-core",
+];
 
 /** The built C kernels, if they are there. */
 export const NATIVE = "dist/native";
+
+/** The hub's pages for browsers, built: {@link buildPages} makes them. */
+export const PAGE = "dist/page";
+
+/** Builds the hub's pages anew; a package cannot do it itself. Ends the process when it fails. */
+export function buildPages(): void {
+  const { success } = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--quiet", `${ROOT}hub/page/build_io.ts`],
+    cwd: ROOT,
+    stdout: "inherit",
+    stderr: "inherit",
+  }).outputSync();
+  if (!success) throw new Error("the hub's pages cannot be built");
+}
 
 export function exists(path: string): boolean {
   try {

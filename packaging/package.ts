@@ -6,13 +6,15 @@
  * @module
  */
 import config from "../deno.json" with { type: "json" };
-import { exists, has, NATIVE, ROOT, sh, SOURCES, TEST_ONLY } from "./files.ts";
+import { buildPages, exists, has, NATIVE, PAGE, ROOT, sh, SOURCES, TEST_ONLY } from "./files.ts";
 
 const UNAMES = { linux: "Linux", darwin: "Darwin" } as Record<string, string>;
 
 /** Lays the program out as it will run. */
 function stageInto(dir: string): void {
   sh('stage=$1; shift; cp -R "$@" "$stage"', [dir, ...SOURCES]);
+  buildPages();
+  sh('mkdir -p "$1/dist" && cp -R "$2" "$1/dist/"', [dir, PAGE]);
   if (exists(`${ROOT}${NATIVE}`)) {
     sh('mkdir -p "$1/dist" && cp -R "$2" "$1/dist/"', [dir, NATIVE]);
   } else {

@@ -33,35 +33,52 @@ const ENTRIES = ["link_page", "dashboard_page", "argon2_worker", "download_worke
 const PAGES = { link: "link_page", dashboard: "dashboard_page" } as const;
 
 /**
- * Writes the pages to `directory`, which is made.
+ * Writes the pages to `directory` (whose address ends in a slash), in place of what was there.
  *
  * @throws {WarpError} E_CONFIG when esbuild cannot run here or the sources are not there
  */
 export async function buildPage(directory: URL = PAGE_DIR): Promise<void> {
   const files = await bundle();
-  await Deno.remove(directory, { recursive: true }).catch(() => {});
-  await Deno.mkdir(directory, { recursive: true });
+  files.set("style.css", await Deno.readFile(new URL("style.css", HERE)));
+  // Nobody sees half a build: it is made beside, and moved.
+  const made = new URL(`../page-${crypto.randomUUID()}/`, directory);
+  await Deno.mkdir(made, { recursive: true });
+  try {
+    await write(made, files);
+    await Deno.remove(directory, { recursive: true }).catch(() => {});
+    await Deno.rename(made, directory);
+  } catch (error) {
+    await Deno.remove(made, { recursive: true }).catch(() => {});
+    // Another process was faster; the same sources give the same pages.
+    if (!(await hasPages(directory))) throw error;
+  }
+}
+
+async function hasPages(directory: URL): Promise<boolean> {
+  try {
+    return (await Deno.stat(new URL(MANIFEST, directory))).isFile;
+  } catch {
+    return false;
+  }
+}
+
+async function write(directory: URL, files: ReadonlyMap<string, Uint8Array>): Promise<void> {
   const names = new Map<string, string>();
   const assets: Manifest["assets"] = {};
-  const write = async (name: string, bytes: Uint8Array) => {
-    const encodings: ("br" | "gzip")[] = [];
+  for (const [plain, bytes] of files) {
+    const name = hashed(plain, bytes);
+    names.set(plain, name);
     await Deno.writeFile(new URL(name, directory), bytes);
+    assets[name] = [];
     for (const [encoding, ending, pack] of ENCODINGS) {
       const packed = pack(bytes);
       if (packed.length > bytes.length * 0.9) continue;
       await Deno.writeFile(new URL(name + ending, directory), packed);
-      encodings.push(encoding);
+      assets[name].push(encoding);
     }
-    assets[name] = encodings;
-  };
-  const style = await Deno.readFile(new URL("style.css", HERE));
-  for (const [plain, bytes] of [...files, ["style.css", style] as const]) {
-    const name = hashed(plain, bytes);
-    names.set(plain, name);
-    await write(name, bytes);
   }
   const asset = (plain: string) => `/assets/${names.get(plain)!}`;
-  const pages: Record<string, string> = {};
+  const pages: Manifest["pages"] = {};
   for (const [page, entry] of Object.entries(PAGES)) {
     const template = await Deno.readTextFile(new URL(`${entry}.html`, HERE));
     pages[page] = template
@@ -71,7 +88,6 @@ export async function buildPage(directory: URL = PAGE_DIR): Promise<void> {
       .replaceAll("@DOWNLOAD@", asset("download_worker.js"));
   }
   const manifest: Manifest = { assets, pages };
-  // Last: a build that was cut has none, and is not used.
   await Deno.writeTextFile(new URL(MANIFEST, directory), JSON.stringify(manifest));
 }
 
@@ -93,7 +109,9 @@ function hashed(plain: string, bytes: Uint8Array): string {
 /** The scripts, by name. */
 async function bundle(): Promise<Map<string, Uint8Array>> {
   try {
-    const esbuild = await import("esbuild");
+    // Not by its name: `deno compile` would carry it along.
+    const name = "esbuild";
+    const esbuild = await import(name) as typeof import("esbuild");
     try {
       const result = await esbuild.build({
         entryPoints: ENTRIES.map((name) => path(`hub/page/${name}.ts`)),

@@ -51,7 +51,12 @@ export class Dashboard {
     const lock = h("button", { type: "button", onclick: this.#lock }, "Lock");
     fill(
       this.#main,
-      h("div", { class: "top" }, h("h1", {}, "Your portals"), h("div", { class: "line" }, this.#live, lock)),
+      h(
+        "div",
+        { class: "top" },
+        h("h1", {}, "Your portals"),
+        h("div", { class: "line" }, this.#live, lock),
+      ),
       h("p", { class: "note id" }, formatAccount(this.#session.ring.account)),
       this.#note,
       this.#list,
@@ -122,7 +127,13 @@ export class Dashboard {
     const isSame = elements.length === this.#list.children.length && elements.length > 0 &&
       elements.every((element, i) => element === this.#list.children[i]);
     if (isSame) return;
-    const none = h("p", { class: "card" }, "No portals yet: ", h("code", {}, "warp portal new"), " makes one.");
+    const none = h(
+      "p",
+      { class: "card" },
+      "No portals yet: ",
+      h("code", {}, "warp portal new"),
+      " makes one.",
+    );
     fill(this.#list, ...(elements.length === 0 ? [none] : elements));
   }
 
@@ -194,11 +205,19 @@ export class Dashboard {
   }
 
   #showUsage({ bytes, packs, quotaBytes }: Usage): void {
-    const text = `${formatBytes(bytes)} of ${formatBytes(quotaBytes)} used, in ${plural(packs, "pack")}`;
+    const text = `${formatBytes(bytes)} of ${formatBytes(quotaBytes)} used, in ${
+      plural(packs, "pack")
+    }`;
     fill(
       this.#usage,
       h("p", {}, text),
-      h("meter", { min: 0, max: quotaBytes, value: bytes, high: quotaBytes * 0.9, "aria-label": text }),
+      h("meter", {
+        min: 0,
+        max: quotaBytes,
+        value: bytes,
+        high: quotaBytes * 0.9,
+        "aria-label": text,
+      }),
     );
   }
 
@@ -231,7 +250,11 @@ export class Dashboard {
               h("td", {}, one.number),
               h("td", { class: "code" }, shortKey(one.key)),
               h("td", { class: "time" }, timeText(one.atMs)),
-              h("td", {}, one.isRetired ? "retired" : equal(one.key, device) ? "this key ring" : "in use"),
+              h(
+                "td",
+                {},
+                one.isRetired ? "retired" : equal(one.key, device) ? "this key ring" : "in use",
+              ),
             )
           ),
         ),

@@ -46,7 +46,12 @@ function askKeys(): void {
     ),
     h("label", { for: "ring" }, "Key ring file"),
     file,
-    h("p", { class: "note", id: "ring-note" }, h("code", {}, "portal.key"), " in warp's settings folder"),
+    h(
+      "p",
+      { class: "note", id: "ring-note" },
+      h("code", {}, "portal.key"),
+      " in warp's settings folder",
+    ),
     h(
       "details",
       {},
@@ -61,7 +66,10 @@ function askKeys(): void {
   );
   const unlock = async () => {
     button.disabled = true;
-    fill(note, h("p", { class: "note", role: "status" }, "Deriving the key. This takes some seconds."));
+    fill(
+      note,
+      h("p", { class: "note", role: "status" }, "Deriving the key. This takes some seconds."),
+    );
     let ring: Uint8Array | undefined;
     const stop = new AbortController();
     try {

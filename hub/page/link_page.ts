@@ -231,19 +231,21 @@ function titleOf({ portal }: LinkSession): HTMLElement {
 function policyCard(session: LinkSession): HTMLElement {
   const { info } = session.portal;
   const isOpen = info.state === "active" && info.isOpen;
-  const change = changeText(isOpen, info.changesMs, session.nowMs);
+  const change = info.state === "active" ? changeText(isOpen, info.changesMs, session.nowMs) : null;
+  // What was paused or closed by hand is so whatever the policy says.
+  const policy = info.state === "active" ? policyText(info.policy) : null;
   const limits: string[] = [];
   if (info.grant?.expiresMs != null) {
     limits.push(`this link until ${timeText(info.grant.expiresMs)}`);
   }
   if (info.grant?.downloadsMax != null) {
-    limits.push(`${info.grant.downloads} of ${plural(info.grant.downloadsMax, "download")} used`);
+    limits.push(`${session.downloads} of ${plural(info.grant.downloadsMax, "download")} used`);
   }
   return h(
     "p",
     { class: "policy" },
     h("span", { class: isOpen ? "badge good" : "badge" }, stateText(info.state, info.isOpen)),
-    h("span", {}, [policyText(info.policy), change, ...limits].filter(Boolean).join(" · ")),
+    h("span", {}, [policy, change, ...limits].filter(Boolean).join(" · ")),
   );
 }
 

@@ -55,6 +55,7 @@ export class LinkSession {
   readonly #leaseName: string;
   #lease: { id: Uint8Array; expiresMs: number; record: string; number: number } | undefined;
   #renewal: Promise<void> | undefined;
+  #newLeases = 0;
 
   private constructor(
     portal: Portal,
@@ -109,6 +110,11 @@ export class LinkSession {
 
   get nowMs(): number {
     return this.#client.nowMs;
+  }
+
+  /** Downloads of this link, with those of this visit. */
+  get downloads(): number {
+    return (this.portal.info.grant?.downloads ?? 0) + this.#newLeases;
   }
 
   /** Whether a lease of an earlier look at this page is at hand: going on with it counts nothing. */
@@ -216,6 +222,7 @@ export class LinkSession {
   }
 
   #keep(lease: Lease, number: number): void {
+    if (lease.isNew) this.#newLeases++;
     const id = bytes(lease.lease, 16);
     this.#lease = { id, expiresMs: lease.expiresMs, record: lease.version.record, number };
     this.#notes.leases.setItem(this.#leaseName, lease.lease);

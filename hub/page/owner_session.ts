@@ -191,8 +191,15 @@ export class OwnerSession {
     const { grants } = await this.#client.call("GET /v1/portals/{portal}", { portal: id });
     for (const grant of grants ?? []) {
       const note = portal === undefined ? undefined : noteOf(grant, portal.keys);
-      const kind = grant.kind === "link" ? "a link" : grant.kind === "group" ? "a group" : "an account";
-      names.set(grant.grant, note === undefined || note.label === "" ? kind : `${note.label} (${kind})`);
+      const kind = grant.kind === "link"
+        ? "a link"
+        : grant.kind === "group"
+        ? "a group"
+        : "an account";
+      names.set(
+        grant.grant,
+        note === undefined || note.label === "" ? kind : `${note.label} (${kind})`,
+      );
     }
     return names;
   }

@@ -20,22 +20,23 @@ let opened: Promise<Pages> | undefined;
 /**
  * Called by the first request, or before by whoever starts a hub and wants to know.
  *
+ * @param directory of the first call in a process; it ends in a slash
  * @throws {WarpError} E_CONFIG where there are none and they cannot be built
  */
-export function openPages(): Promise<Pages> {
-  opened ??= open().catch((error) => {
+export function openPages(directory: URL = PAGE_DIR): Promise<Pages> {
+  opened ??= open(directory).catch((error) => {
     opened = undefined;
     throw error;
   });
   return opened;
 }
 
-async function open(): Promise<Pages> {
-  let manifest = await readManifest();
+async function open(directory: URL): Promise<Pages> {
+  let manifest = await readManifest(directory);
   if (manifest === undefined) {
     const { buildPage } = await import("./build_io.ts");
-    await buildPage(PAGE_DIR);
-    manifest = await readManifest();
+    await buildPage(directory);
+    manifest = await readManifest(directory);
   }
   if (manifest === undefined) throw new WarpError("E_CONFIG", "the pages cannot be read");
   const files = new Map<string, Promise<Uint8Array<ArrayBuffer>>>();
@@ -43,15 +44,15 @@ async function open(): Promise<Pages> {
     manifest,
     read: (name) => {
       let file = files.get(name);
-      if (file === undefined) files.set(name, file = Deno.readFile(new URL(name, PAGE_DIR)));
+      if (file === undefined) files.set(name, file = Deno.readFile(new URL(name, directory)));
       return file;
     },
   };
 }
 
-async function readManifest(): Promise<Manifest | undefined> {
+async function readManifest(directory: URL): Promise<Manifest | undefined> {
   try {
-    return JSON.parse(await Deno.readTextFile(new URL(MANIFEST, PAGE_DIR))) as Manifest;
+    return JSON.parse(await Deno.readTextFile(new URL(MANIFEST, directory))) as Manifest;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;

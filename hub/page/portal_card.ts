@@ -26,7 +26,11 @@ const VERBS = { open: "Open", pause: "Pause", close: "Close" } as const;
 const HOURS = [[1, "1 hour"], [24, "1 day"], [24 * 7, "1 week"], [24 * 30, "30 days"]] as const;
 
 /** What a card shows of a portal; buttons carry `data-act`, so that focus survives a change. */
-export function cardContent(portal: ShownPortal, nowMs: number, actions: CardActions): HTMLElement[] {
+export function cardContent(
+  portal: ShownPortal,
+  nowMs: number,
+  actions: CardActions,
+): HTMLElement[] {
   const { info } = portal;
   const name = nameOf(portal);
   const change = info.state === "active" ? changeText(info.isOpen, info.changesMs, nowMs) : null;
@@ -35,9 +39,17 @@ export function cardContent(portal: ShownPortal, nowMs: number, actions: CardAct
       "div",
       { class: "top" },
       h("h2", {}, name),
-      h("span", { class: badgeOf(portal), "data-state": info.state }, stateText(info.state, info.isOpen)),
+      h(
+        "span",
+        { class: badgeOf(portal), "data-state": info.state },
+        stateText(info.state, info.isOpen),
+      ),
     ),
-    h("p", { class: "note" }, [policyText(info.policy), change].filter(Boolean).join(" · ")),
+    h(
+      "p",
+      { class: "note" },
+      [`Policy: ${lower(policyText(info.policy))}`, change].filter(Boolean).join(" · "),
+    ),
     h(
       "dl",
       { class: "facts" },
@@ -50,20 +62,34 @@ export function cardContent(portal: ShownPortal, nowMs: number, actions: CardAct
       ),
     ),
     portal.isManaged
-      ? h("div", { class: "line" }, ...BUTTONS[info.state].map((event) =>
-        h("button", {
-          type: "button",
-          class: event === "close" ? "danger" : "",
-          "data-act": event,
-          "aria-label": `${VERBS[event]} ${name}`,
-          onclick: () => actions.setState(portal, event),
-        }, VERBS[event])
-      ), info.state === "expired"
-        ? h("p", { class: "note" }, "A new policy opens it again: ", h("code", {}, "warp portal extend"))
-        : null)
+      ? h(
+        "div",
+        { class: "line" },
+        ...BUTTONS[info.state].map((event) =>
+          h("button", {
+            type: "button",
+            class: event === "close" ? "danger" : "",
+            "data-act": event,
+            "aria-label": `${VERBS[event]} ${name}`,
+            onclick: () => actions.setState(portal, event),
+          }, VERBS[event])
+        ),
+        info.state === "expired"
+          ? h(
+            "p",
+            { class: "note" },
+            "A new policy opens it again: ",
+            h("code", {}, "warp portal extend"),
+          )
+          : null,
+      )
       : h("p", { class: "note" }, `Shared with you: you may ${info.level}.`),
     ...portal.requests.map((request) => requestBox(portal, request, nowMs, actions)),
   ];
+}
+
+function lower(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
 }
 
 export function nameOf({ name, id }: ShownPortal): string {

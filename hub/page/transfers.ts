@@ -33,6 +33,7 @@ interface Notes {
   onBytes(bytes: number): void;
 }
 
+const BLOCK_BYTES = 256 * 1024;
 /** Long work gives the page a turn this often. */
 const TURN_MS = 40;
 
@@ -92,7 +93,7 @@ export async function saveZip(
               yield part;
             }
           };
-          for await (const part of paced(zip(entries, content))) await sink.write(part);
+          for await (const part of paced(blocks(zip(entries, content)))) await sink.write(part);
           await sink.close();
           return `Saved ${plural(files.length, "file")}; every byte was checked.`;
         } catch (error) {
@@ -233,6 +234,31 @@ class FolderJob {
 
 function sumOf(files: readonly TreeFile[]): number {
   return files.reduce((sum, { size }) => sum + size, 0);
+}
+
+/** Small parts put together: headers and files of a few bytes would each be a message to the browser. */
+async function* blocks(parts: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let held: Uint8Array[] = [], length = 0;
+  for await (const part of parts) {
+    held.push(part);
+    length += part.length;
+    if (length < BLOCK_BYTES) continue;
+    yield join(held, length);
+    held = [];
+    length = 0;
+  }
+  if (length > 0) yield join(held, length);
+}
+
+function join(parts: readonly Uint8Array[], length: number): Uint8Array {
+  if (parts.length === 1) return parts[0]!;
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }
 
 async function* paced<T>(parts: AsyncIterable<T>): AsyncGenerator<T> {

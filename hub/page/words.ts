@@ -5,7 +5,7 @@
  */
 import type { Condition, Since } from "../../actors/portal/policy/condition.ts";
 import { decodeCondition } from "../../actors/portal/policy/decode.ts";
-import { formatDuration, formatSize } from "../../actors/portal/policy/duration.ts";
+import { formatSize } from "../../actors/portal/policy/duration.ts";
 import { formatCondition } from "../../actors/portal/policy/format.ts";
 import type { State } from "../../actors/portal/lifecycle.ts";
 
@@ -69,7 +69,7 @@ export function conditionText(condition: Condition): string {
     case "after":
       return `from ${timeText(condition.at)}`;
     case "within":
-      return `for ${formatDuration(condition.seconds)} after ${SINCE[condition.since]}`;
+      return `for ${durationText(condition.seconds)} after ${SINCE[condition.since]}`;
     case "downloads":
       return `for ${plural(condition.limit, "download")}`;
     case "accessors":
@@ -87,6 +87,23 @@ export function conditionText(condition: Condition): string {
       return formatCondition(condition);
   }
 }
+
+/** `2 weeks`, `1 day and 12 hours` */
+export function durationText(seconds: number): string {
+  const parts: string[] = [];
+  let left = seconds;
+  for (const [noun, length] of SPANS) {
+    const count = Math.floor(left / length);
+    left -= count * length;
+    if (count > 0) parts.push(plural(count, noun));
+  }
+  return parts.length === 0 ? "no time" : parts.join(" and ");
+}
+
+const SPANS = [["week", 604_800], ["day", 86_400], ["hour", 3600], ["minute", 60], [
+  "second",
+  1,
+]] as const;
 
 function inner(condition: Condition): string {
   const text = conditionText(condition);

@@ -65,8 +65,6 @@ export function pageRoutes(app: HubApp, _hub: Hub): void {
       "cache-control": FOR_GOOD,
       vary: "accept-encoding",
       ...(encoding === null ? {} : { "content-encoding": encoding }),
-      // A worker's own policy is that of its script; its scope is below the folder that it lies in.
-      "service-worker-allowed": "/assets/save/",
     });
   });
 }

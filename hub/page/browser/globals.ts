@@ -36,3 +36,13 @@ if (streams[Symbol.asyncIterator] === undefined) {
     },
   });
 }
+
+/**
+ * On plain http there is no WebCrypto at all. age-encryption falls back to noble only when told that
+ * WebCrypto does not know X25519.
+ */
+if (crypto.subtle === undefined) {
+  const refuse = () =>
+    Promise.reject(new DOMException("no WebCrypto on plain http", "NotSupportedError"));
+  Object.defineProperty(crypto, "subtle", { value: { importKey: refuse, generateKey: refuse } });
+}
