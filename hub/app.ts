@@ -27,6 +27,7 @@ import { teamRoutes } from "./routes/teams.ts";
 const JSON_BYTES_MAX = 1 << 20;
 /** Lists of packs and of wraps. */
 const LONG_BYTES_MAX = 64 << 20;
+const FIRST_BYTES = 16 * 1024;
 const KEYS_MAX = 100_000;
 
 /** Method and path of what needs no token. */
@@ -81,10 +82,12 @@ export function createApp(hub: Hub): HubApp {
   return app;
 }
 
-/** What Hono throws for JSON that is none. */
+/** What Hono throws for JSON that is none (400), and for what does not say that it is JSON (415). */
 function httpError(error: unknown): WarpError | undefined {
   const status = (error as { status?: unknown }).status;
-  return status === 400 ? new WarpError("E_PROTOCOL", "the request is malformed") : undefined;
+  return status === 400 || status === 415
+    ? new WarpError("E_PROTOCOL", "the request is malformed, or not said to be JSON")
+    : undefined;
 }
 
 function gate(hub: Hub): MiddlewareHandler<HubEnv> {
@@ -97,7 +100,9 @@ function gate(hub: Hub): MiddlewareHandler<HubEnv> {
   const known = new RateLimit({ perSecond: tokenRate, burst: tokenBurst, keysMax: KEYS_MAX });
   const seen = new Map<string, number>();
   return async (c, next) => {
-    const url = new URL(c.req.url), nowMs = hub.clock.nowMs(), address = addressOf(hub, c);
+    const url = URL.parse(c.req.url);
+    if (url === null) throw new WarpError("E_PROTOCOL", "the request's address is malformed");
+    const nowMs = hub.clock.nowMs(), address = addressOf(hub, c);
     const isStream = c.req.method === "PUT" && url.pathname.startsWith("/v1/packs/");
     if (!anonymous.has(address, nowMs)) throw tooOften();
     if (PUBLIC.has(`${c.req.method} ${url.pathname}`)) {
@@ -132,24 +137,32 @@ function tooOften(): WarpError {
 /** The body, which Hono keeps for the route. */
 async function readBody(c: Context<HubEnv>, most: number): Promise<Uint8Array> {
   if (c.req.method === "GET" || c.req.method === "HEAD") return new Uint8Array();
-  const told = c.req.header("content-length");
-  if (
-    told === undefined && c.req.raw.body !== null && c.req.header("transfer-encoding") === undefined
-  ) {
-    throw new WarpError("E_PROTOCOL", "the request does not say how long it is");
+  if (Number(c.req.header("content-length") ?? 0) > most) throw tooLong();
+  // Not a list of parts: they may be of one byte each.
+  let buffer = new Uint8Array(FIRST_BYTES), length = 0;
+  try {
+    for await (const part of c.req.raw.body ?? []) {
+      if (length + part.length > most) throw tooLong();
+      if (length + part.length > buffer.length) {
+        const larger = new Uint8Array(Math.max(2 * buffer.length, length + part.length));
+        larger.set(buffer.subarray(0, length));
+        buffer = larger;
+      }
+      buffer.set(part, length);
+      length += part.length;
+    }
+  } catch (cause) {
+    if (isWarpError(cause)) throw cause;
+    throw new WarpError("E_PROTOCOL", "the request was cut", { cause });
   }
-  if (Number(told ?? 0) > most) throw new WarpError("E_LIMIT", "the request is too long");
-  if (told !== undefined) return new Uint8Array(await c.req.arrayBuffer());
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  for await (const part of c.req.raw.body ?? []) {
-    length += part.length;
-    if (length > most) throw new WarpError("E_LIMIT", "the request is too long");
-    parts.push(part);
-  }
-  const body = new Uint8Array(await new Blob(parts as BlobPart[]).arrayBuffer());
-  c.req.bodyCache.arrayBuffer = body.buffer;
+  const body = buffer.slice(0, length);
+  // Hono has promises here, whatever its types say.
+  c.req.bodyCache.arrayBuffer = Promise.resolve(body.buffer) as unknown as ArrayBuffer;
   return body;
+}
+
+function tooLong(): WarpError {
+  return new WarpError("E_LIMIT", "the request is too long");
 }
 
 function measured(hub: Hub): MiddlewareHandler<HubEnv> {

@@ -13,8 +13,32 @@ interface Series {
   values: Map<string, number>;
 }
 
+const HISTOGRAM = "portal_request_seconds";
+
+interface Histogram {
+  /** The last has no upper end. */
+  buckets: { le: number; key: string }[];
+  sum: string;
+  count: string;
+}
+
+function histogramOf(route: string): Histogram {
+  const key = (suffix: string, labels: Record<string, string>) =>
+    HISTOGRAM + suffix + labelText({ route, ...labels });
+  return {
+    buckets: [...BUCKETS_S, Infinity].map((le) => ({
+      le,
+      key: key("_bucket", { le: le === Infinity ? "+Inf" : String(le) }),
+    })),
+    sum: key("_sum", {}),
+    count: key("_count", {}),
+  };
+}
+
 export class Metrics {
   readonly #series = new Map<string, Series>();
+  /** Keys of a route's histogram: made once, for each request counts in all of them. */
+  readonly #histograms = new Map<string, Histogram>();
   readonly #gauges: { name: string; help: string; read: () => number }[] = [];
 
   /** A number that is asked for when it is shown. */
@@ -28,23 +52,26 @@ export class Metrics {
 
   /** Counts one request in the histogram `portal_request_seconds`. */
   time(route: string, seconds: number): void {
-    const name = "portal_request_seconds";
-    const add = (suffix: string, labels: Record<string, string>, by: number) =>
-      this.#add(name, "histogram", "time to answer", name + suffix + labelText(labels), by);
-    for (const le of BUCKETS_S) {
-      add("_bucket", { route, le: String(le) }, seconds <= le ? 1 : 0);
-    }
-    add("_bucket", { route, le: "+Inf" }, 1);
-    add("_sum", { route }, seconds);
-    add("_count", { route }, 1);
+    let keys = this.#histograms.get(route);
+    if (keys === undefined) this.#histograms.set(route, keys = histogramOf(route));
+    const { values } = this.#seriesOf(HISTOGRAM, "histogram", "time to answer");
+    const add = (key: string, by: number) => values.set(key, (values.get(key) ?? 0) + by);
+    for (const { le, key } of keys.buckets) add(key, seconds <= le ? 1 : 0);
+    add(keys.sum, seconds);
+    add(keys.count, 1);
   }
 
   #add(name: string, type: Series["type"], help: string, key: string, by: number): void {
+    const { values } = this.#seriesOf(name, type, help);
+    values.set(key, (values.get(key) ?? 0) + by);
+  }
+
+  #seriesOf(name: string, type: Series["type"], help: string): Series {
     let series = this.#series.get(name);
     if (series === undefined) {
       this.#series.set(name, series = { help, type, values: new Map() });
     }
-    series.values.set(key, (series.values.get(key) ?? 0) + by);
+    return series;
   }
 
   text(): string {

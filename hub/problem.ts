@@ -31,6 +31,8 @@ export function problem(c: Context, error: unknown): Response {
 
 function problemBody(error: WarpError, status: number): Record<string, unknown> {
   const isOurs = status >= 500 && error.code === "E_INTERNAL";
+  // Paths and the like are nobody's business but of who runs the hub.
+  const details = status >= 500 ? {} : error.details;
   return {
     type: "about:blank",
     title: error.code,
@@ -39,6 +41,6 @@ function problemBody(error: WarpError, status: number): Record<string, unknown> 
     // What went wrong inside is for the log, not for strangers.
     detail: isOurs ? "the hub failed" : error.message,
     ...(error.hint === undefined || isOurs ? {} : { hint: error.hint }),
-    ...(isOurs ? {} : error.details),
+    ...details,
   };
 }

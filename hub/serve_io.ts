@@ -40,13 +40,32 @@ export async function startHub(
   clock: Clock,
   log: Log,
 ): Promise<RunningHub> {
+  const opened: { close(): Promise<void> }[] = [];
+  try {
+    return await start(options, clock, log, opened);
+  } catch (error) {
+    for (const one of opened.reverse()) await one.close().catch(() => {});
+    throw error;
+  }
+}
+
+/** @param opened what has to be closed when it comes to nothing */
+async function start(
+  options: HubOptions,
+  clock: Clock,
+  log: Log,
+  opened: { close(): Promise<void> }[],
+): Promise<RunningHub> {
   const db = await openDatabase(options.database);
+  opened.push(db);
   const stopping = new AbortController();
   const metrics = new Metrics();
   await migrate(db, MIGRATIONS);
+  const blobs = await openBlobs(options.blobs);
+  opened.push(blobs);
   const hub: Hub = {
     db,
-    blobs: await openBlobs(options.blobs),
+    blobs,
     clock,
     limits: { ...LIMITS_DEFAULT, ...options.limits },
     events: await Events.open(db),

@@ -1,5 +1,6 @@
 /**
- * Bytes that go out, counted per portal: at once where a policy has a budget of bytes, now and then otherwise.
+ * Bytes that go out, counted per portal now and then. Where a policy has a budget of bytes, model/leases.ts
+ * counts them at once.
  *
  * @module
  */
@@ -17,9 +18,7 @@ export class Traffic {
     this.#db = db;
   }
 
-  /** @param isBudgeted the count must be right before the bytes go */
-  async add(portal: Uint8Array<ArrayBuffer>, bytes: number, isBudgeted = false): Promise<void> {
-    if (isBudgeted) return await this.#write(portal, bytes);
+  async add(portal: Uint8Array<ArrayBuffer>, bytes: number): Promise<void> {
     const key = toHex(portal);
     this.#pending.set(key, (this.#pending.get(key) ?? 0) + bytes);
     if (this.#pending.size > PENDING_MAX) await this.flush();

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type Bytes, concat, fromHex } from "../base/bytes.ts";
+import type { KeyObject } from "node:crypto";
+import { type Bytes, concat, fromHex, toHex } from "../base/bytes.ts";
 import { invariant } from "../base/errors.ts";
 import { asBuffer, nodeCrypto } from "../base/node_crypto.ts";
 import { isSmallOrder, SIGNER_BYTES } from "./public_keys.ts";
@@ -44,12 +45,28 @@ export function verifySignature(publicKey: Bytes, message: Bytes, signature: Byt
   if (publicKey.length !== SIGNER_BYTES || signature.length !== SIGNATURE_BYTES) return false;
   if (isSmallOrder(publicKey)) return false;
   try {
-    const { createPublicKey, verify } = nodeCrypto();
-    const der = concat(SPKI_PREFIX, publicKey);
-    const key = createPublicKey({ key: asBuffer(der), format: "der", type: "spki" });
-    return verify(null, message, key, signature);
+    return nodeCrypto().verify(null, message, verifierOf(publicKey), signature);
   } catch {
     // Not a point of the curve.
     return false;
   }
+}
+
+/** Reading a key costs a third of what verifying does, and a hub hears from the same ones all the time. */
+const verifiers = new Map<string, KeyObject>();
+const VERIFIERS_MAX = 4096;
+
+/** Public keys alone; the one used longest ago goes first. */
+function verifierOf(publicKey: Bytes): KeyObject {
+  const name = toHex(publicKey);
+  let key = verifiers.get(name);
+  if (key === undefined) {
+    const der = concat(SPKI_PREFIX, publicKey);
+    key = nodeCrypto().createPublicKey({ key: asBuffer(der), format: "der", type: "spki" });
+    if (verifiers.size >= VERIFIERS_MAX) verifiers.delete(verifiers.keys().next().value!);
+  } else {
+    verifiers.delete(name);
+  }
+  verifiers.set(name, key);
+  return key;
 }

@@ -28,8 +28,8 @@ export function auditProblem(
   for (const [i, { text, hash: told }] of entries.entries()) {
     hash = auditHash(text);
     if (!equal(hash, fromBase64Url(told))) return `entry ${i + 1} of the log was changed`;
-    const entry = JSON.parse(text) as { entry?: unknown; before?: unknown };
-    if (entry.entry !== i + 1 || entry.before !== before) {
+    const entry = fieldsOf(text);
+    if (entry?.["entry"] !== i + 1 || entry["before"] !== before) {
       return `the log has a gap before entry ${i + 1}`;
     }
     before = toHex(hash);
@@ -38,6 +38,17 @@ export function auditProblem(
   return verify(hubKey, hash, fromBase64Url(head.signature))
     ? undefined
     : "the hub has not signed the log";
+}
+
+/** An entry's fields; undefined for what is none. */
+export function fieldsOf(text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    const isFit = typeof value === "object" && value !== null && !Array.isArray(value);
+    return isFit ? value as Record<string, unknown> : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 export function auditHash(text: string): Uint8Array<ArrayBuffer> {

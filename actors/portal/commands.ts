@@ -215,7 +215,7 @@ export async function get(options: GetOptions, io: CommandIo): Promise<number> {
     directory: options.directory,
     isForce: options.isForce,
     version: options.version,
-    lease: keptLease(access.url, portal),
+    lease: keptLease(access.url, portal, options.version),
   };
   const ready = () => Promise.resolve(request);
   const done = await withTree(portalTree(false), false, io, ready, async (tree, message) => {
@@ -224,7 +224,7 @@ export async function get(options: GetOptions, io: CommandIo): Promise<number> {
     const stream = actor.stream("get", message, flow);
     for await (const item of stream.items) {
       if (item.type === "lease") {
-        keepLease(access.url, portal, item.lease);
+        keepLease(access.url, portal, item.lease, options.version);
         continue;
       }
       io.progress({
@@ -237,7 +237,7 @@ export async function get(options: GetOptions, io: CommandIo): Promise<number> {
     }
     return await stream.result;
   });
-  forgetLease(access.url, portal);
+  forgetLease(access.url, portal, options.version);
   for (const { path, error } of done.problems) {
     io.warn(`${new TextDecoder().decode(path)}: ${error.message}`);
   }

@@ -181,15 +181,19 @@ export class HubClient {
     const bytes = fromBase64Url(challenge);
     const signature = toBase64Url(key.sign(loginMessage(hubKey, bytes)));
     const sent = this.#json("POST", "/v1/tokens", { key: name, challenge, signature });
-    const answer = await good(await this.#send(sent, {}, true));
-    const token = checked("POST /v1/tokens", await readJson(answer));
+    const answer = await this.#send(sent, {}, true);
+    // Another hub finds fault with our signature, which names the right one: say what is really wrong.
+    if (answer.status === 401 && this.#hubKey !== null) {
+      const told = await this.about().catch(() => undefined);
+      if (told !== undefined && !equal(fromBase64Url(told.hub, 32), hubKey)) {
+        await answer.body?.cancel();
+        throw anotherHub();
+      }
+    }
+    const token = checked("POST /v1/tokens", await readJson(await good(answer)));
     const isHub = equal(fromBase64Url(token.hub, 32), hubKey) &&
       verify(hubKey, helloMessage(key.publicKey, bytes), fromBase64Url(token.signature, 64));
-    if (!isHub) {
-      throw new WarpError("E_SIGNATURE", "the hub is not the one it should be", {
-        hint: "someone may stand between you and the hub; ask who runs it before you go on",
-      });
-    }
+    if (!isHub) throw anotherHub();
     this.#hubKey = hubKey;
     this.#token = { text: token.token, expiresMs: token.expiresMs };
   }
@@ -282,6 +286,12 @@ export class HubClient {
   }
 }
 
+function anotherHub(): WarpError {
+  return new WarpError("E_SIGNATURE", "the hub is not the one it should be", {
+    hint: "someone may stand between you and the hub; ask who runs it before you go on",
+  });
+}
+
 function fill(path: string, params: Params): string {
   return path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(params[name]!));
 }
@@ -308,6 +318,10 @@ async function good(answer: Response): Promise<Response> {
     throw new WarpError("E_PROTOCOL", `the hub answered ${answer.status}`);
   }
   const { code, detail, hint, type: _, title: __, status: ___, ...rest } = parsed.data;
+  if (code === "E_DISK_FULL") {
+    // Not ours, as the hub's own words would have it.
+    throw new WarpError(code, "the hub's disk is full", { hint: "who runs it has to make space" });
+  }
   const details: Record<string, string | number | boolean> = {};
   for (const [name, value] of Object.entries(rest)) {
     if (["string", "number", "boolean"].includes(typeof value)) details[name] = value as string;

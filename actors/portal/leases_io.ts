@@ -9,16 +9,18 @@ import { stateFolder } from "../transfer/state_io.ts";
 
 const LEASE = /^[\w-]{22}$/;
 
-function leaseFile(hub: string, portal: string): string | undefined {
+/** @param version as asked for: a download of the newest does not go on with one of an older, nor the other way */
+function leaseFile(hub: string, portal: string, version: number): string | undefined {
   const folder = stateFolder("leases");
   if (folder === undefined) return undefined;
-  const name = nodeCrypto().createHash("sha256").update(`${hub}\n${portal}`).digest("hex");
+  const what = `${hub}\n${portal}${version === 0 ? "" : `\n${version}`}`;
+  const name = nodeCrypto().createHash("sha256").update(what).digest("hex");
   return join(folder, name.slice(0, 32));
 }
 
-/** base64url; null: none was kept. */
-export function keptLease(hub: string, portal: string): string | null {
-  const path = leaseFile(hub, portal);
+/** base64url; null: none was kept. @param version 0: the newest */
+export function keptLease(hub: string, portal: string, version = 0): string | null {
+  const path = leaseFile(hub, portal, version);
   try {
     const text = path === undefined ? "" : Deno.readTextFileSync(path);
     return LEASE.test(text) ? text : null;
@@ -27,8 +29,8 @@ export function keptLease(hub: string, portal: string): string | null {
   }
 }
 
-export function keepLease(hub: string, portal: string, lease: string): void {
-  const path = leaseFile(hub, portal);
+export function keepLease(hub: string, portal: string, lease: string, version = 0): void {
+  const path = leaseFile(hub, portal, version);
   try {
     if (path !== undefined) Deno.writeTextFileSync(path, lease, { mode: 0o600 });
   } catch {
@@ -36,8 +38,8 @@ export function keepLease(hub: string, portal: string, lease: string): void {
   }
 }
 
-export function forgetLease(hub: string, portal: string): void {
-  const path = leaseFile(hub, portal);
+export function forgetLease(hub: string, portal: string, version = 0): void {
+  const path = leaseFile(hub, portal, version);
   try {
     if (path !== undefined) Deno.removeSync(path);
   } catch {

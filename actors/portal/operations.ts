@@ -46,13 +46,29 @@ export function deskOf(parts: Omit<Desk, "random">): Desk {
   };
 }
 
+/** 16 bytes whose text does not begin with "-": on a command line it would be taken for an option. */
+function newId(random: Desk["random"]): Uint8Array<ArrayBuffer> {
+  const id = random(16);
+  if (toBase64Url(id).startsWith("-")) id[0]! ^= 0x80;
+  return id;
+}
+
+/** Ids are drawn here: where one is taken, an earlier try went through and its answer was lost. */
+async function entered(call: Promise<unknown>): Promise<void> {
+  try {
+    await call;
+  } catch (error) {
+    if (!isWarpError(error, "E_EXISTS")) throw error;
+  }
+}
+
 /** @throws {WarpError} E_LIMIT, E_CONFIG (the policy), E_NETWORK */
 export async function createPortal(
   desk: Desk,
   options: { name: string; policy: string; isOpen: boolean },
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { client, account, key, random } = desk;
-  const id = random(16), epochKey = random(KEY_BYTES), atMs = Math.round(client.nowMs);
+  const id = newId(random), epochKey = random(KEY_BYTES), atMs = Math.round(client.nowMs);
   const record = signRecord("portal", { portal: id, account, atMs }, key.sign);
   const sealedName = sealName(options.name, epochKey, id, random(12));
   const settings = signRecord("settings", {
@@ -65,7 +81,7 @@ export async function createPortal(
   const grant = await makeGrant(desk, {
     keys: {
       portal: id,
-      grant: random(16),
+      grant: newId(random),
       owner: account,
       view: null,
       epochs: [{ epoch: 1, key: epochKey }],
@@ -79,12 +95,12 @@ export async function createPortal(
     expiresMs: null,
     downloads: null,
   });
-  await client.call("POST /v1/portals", {}, {
+  await entered(client.call("POST /v1/portals", {}, {
     portal: signedJson(record),
     settings: signedJson(settings),
     grant,
     isOpen: options.isOpen,
-  });
+  }));
   return id;
 }
 
@@ -217,7 +233,7 @@ export async function grantPortal(
   requireWhole(keys);
   const isList = options.level === "list";
   const view = options.path === null && !isList ? null : await viewFor(desk, portal, options);
-  const grant = random(16);
+  const grant = newId(random);
   const made = await makeGrant(desk, {
     keys: {
       ...keys,
@@ -239,7 +255,9 @@ export async function grantPortal(
     expiresMs: options.expiresMs,
     downloads: options.downloads,
   });
-  await desk.client.call("POST /v1/portals/{portal}/grants", { portal: portal.info.portal }, made);
+  await entered(
+    desk.client.call("POST /v1/portals/{portal}/grants", { portal: portal.info.portal }, made),
+  );
   return { grant, needsVersion: view !== null && portal.info.version > 0 };
 }
 

@@ -138,8 +138,9 @@ async function grantsOf(sql: Sql, who: Principal, portal: Bytes): Promise<Grant[
       `SELECT grants.*, NULL AS team FROM grants
        WHERE portal = $1 AND grantee = $2 AND kind = 0 AND revoked_ms IS NULL
        UNION ALL
-       SELECT grants.*, members.team AS team FROM grants JOIN members ON members.team = grants.grantee
-       WHERE portal = $3 AND members.account = $4 AND kind = 2 AND revoked_ms IS NULL`,
+       SELECT grants.*, members.team AS team FROM members CROSS JOIN grants
+       WHERE grants.grantee = members.team AND portal = $3 AND members.account = $4 AND kind = 2
+         AND revoked_ms IS NULL`,
       new Uint8Array(portal),
       who.account,
       new Uint8Array(portal),
@@ -170,7 +171,18 @@ export async function requireManaged(
   id: Uint8Array,
   nowMs: number,
 ): Promise<Access> {
-  const access = await requireAccess(sql, who, id, "admin", nowMs);
+  return await requireLive(sql, who, id, nowMs, "admin");
+}
+
+/** Access to a portal that is not archived. @throws {WarpError} as {@link requireAccess}, E_GONE */
+export async function requireLive(
+  sql: Sql,
+  who: Principal,
+  id: Uint8Array,
+  nowMs: number,
+  needed: Level = "list",
+): Promise<Access> {
+  const access = await requireAccess(sql, who, id, needed, nowMs);
   if (access.portal.state === "archived") throw new WarpError("E_GONE", "the portal is archived");
   return access;
 }

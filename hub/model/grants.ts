@@ -12,7 +12,7 @@ import type { Principal } from "../auth.ts";
 import { bytesOf, type Hub, type Sql } from "../hub.ts";
 import type { Access } from "./access.ts";
 import { writeAudit } from "./audit.ts";
-import { requireManaged } from "./access.ts";
+import { requireLive, requireManaged } from "./access.ts";
 import { openSigned, requireFresh, requireSame } from "./signed.ts";
 
 const GRANTS_MAX = 4096;
@@ -92,7 +92,7 @@ export async function addGrant(
 }
 
 /** Who may write is the owner's to say: readers check that the owner said so. */
-function mayGive({ level }: Access, given: (typeof LEVELS)[number]): boolean {
+export function mayGive({ level }: Access, given: (typeof LEVELS)[number]): boolean {
   return level === "owner" || (level === "admin" && !isAtLeast(given, "write"));
 }
 
@@ -222,7 +222,8 @@ export async function replaceWraps(
 ): Promise<void> {
   const nowMs = hub.clock.nowMs();
   await hub.db.transaction(async (sql) => {
-    if (!await areOwn(sql, who, id, wraps)) await requireManaged(sql, who, id, nowMs);
+    if (await areOwn(sql, who, id, wraps)) await requireLive(sql, who, id, nowMs);
+    else await requireManaged(sql, who, id, nowMs);
     await storeWraps(sql, id, wraps);
     await writeAudit(sql, id, nowMs, who.key, "rewrap", { grants: wraps.length });
   });
@@ -235,10 +236,12 @@ async function areOwn(
   portal: Uint8Array<ArrayBuffer>,
   wraps: readonly NewWrap[],
 ): Promise<boolean> {
-  if (who.account === null) return false;
+  // No grant at all is nobody's own.
+  if (who.account === null || wraps.length === 0) return false;
   for (const { grant } of wraps) {
     const rows = await sql.all(
-      "SELECT grant_id FROM grants WHERE portal = $1 AND grant_id = $2 AND grantee = $3 AND kind = 0",
+      `SELECT grant_id FROM grants WHERE portal = $1 AND grant_id = $2 AND grantee = $3 AND kind = 0
+         AND revoked_ms IS NULL`,
       portal,
       grant,
       who.account,

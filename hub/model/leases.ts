@@ -11,7 +11,7 @@ import type { Principal } from "../auth.ts";
 import { bytesOf, type Hub, numberOf, numberOrNull, type Sql } from "../hub.ts";
 import { type Access, requireAccess } from "./access.ts";
 import { writeAudit } from "./audit.ts";
-import { refresh, requireOpen, type Visitor } from "./openness.ts";
+import { conditionOf, countsBytes, refresh, requireOpen, type Visitor } from "./openness.ts";
 import { findVersion } from "./versions.ts";
 
 const LEASE_BYTES = 16;
@@ -175,9 +175,10 @@ async function findLease(
 
 /**
  * Whether a lease gives this pack now. Everything is looked at again: state, grant and policy may have
- * changed since.
+ * changed since. Where the policy has a budget of bytes, looking and counting is one step, so that many
+ * fetches at once cannot all see what is left.
  *
- * @returns the pack's size, and whether a policy counts bytes
+ * @returns the pack's size, and whether it was counted
  * @throws {WarpError} E_NOT_FOUND, E_GONE, E_CLOSED
  */
 export async function requirePack(
@@ -187,17 +188,37 @@ export async function requirePack(
   leaseId: Uint8Array<ArrayBuffer>,
   pack: Uint8Array<ArrayBuffer>,
   address: string | null,
+): Promise<{ bytes: number; isCounted: boolean }> {
+  const look = (sql: Sql) => lookAtPack(hub, sql, who, id, leaseId, pack, address);
+  const { bytes, isBudgeted } = await look(hub.db);
+  if (!isBudgeted) return { bytes, isCounted: false };
+  await hub.db.transaction(async (sql) => {
+    await look(sql);
+    await sql.all("UPDATE portals SET bytes = bytes + $1 WHERE portal = $2", bytes, id);
+  });
+  return { bytes, isCounted: true };
+}
+
+async function lookAtPack(
+  hub: Hub,
+  sql: Sql,
+  who: Principal,
+  id: Uint8Array<ArrayBuffer>,
+  leaseId: Uint8Array<ArrayBuffer>,
+  pack: Uint8Array<ArrayBuffer>,
+  address: string | null,
 ): Promise<{ bytes: number; isBudgeted: boolean }> {
   const nowMs = hub.clock.nowMs();
-  const access = await requireAccess(hub.db, who, id, "list", nowMs);
-  const lease = await findLease(hub.db, id, who, leaseId);
-  if (lease === null || lease.expiresMs <= nowMs) {
+  const access = await requireAccess(sql, who, id, "list", nowMs);
+  const lease = await findLease(sql, id, who, leaseId);
+  // With a grant that is over goes what it showed, though another one may still show less.
+  if (lease === null || lease.expiresMs <= nowMs || !equal(lease.view, viewOf(access))) {
     throw new WarpError("E_GONE", "the download was not begun, or is over", {
       hint: "begin it again",
     });
   }
   requireOpen(access, { ...lease.visitor, address }, nowMs, lease.uses);
-  const [row] = await hub.db.all(
+  const [row] = await sql.all(
     `SELECT packs.bytes FROM pack_refs JOIN packs ON packs.address = pack_refs.address
      WHERE pack_refs.portal = $1 AND pack_refs.version = $2 AND pack_refs.view = $3
        AND pack_refs.address = $4`,
@@ -209,5 +230,8 @@ export async function requirePack(
   if (row === undefined || isZero(pack)) {
     throw new WarpError("E_NOT_FOUND", "the version has no such pack");
   }
-  return { bytes: numberOf(row["bytes"]), isBudgeted: access.portal.policy.includes('"bytes"') };
+  return {
+    bytes: numberOf(row["bytes"]),
+    isBudgeted: countsBytes(conditionOf(access.portal.policy)),
+  };
 }

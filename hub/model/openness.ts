@@ -11,7 +11,14 @@ import { evaluate, type Evaluation, type Facts } from "../../actors/portal/polic
 import { isOver } from "../../actors/portal/policy/over.ts";
 import type { Principal } from "../auth.ts";
 import { numberOrNull, type Sql } from "../hub.ts";
-import { type Access, findPortal, type Portal } from "./access.ts";
+import {
+  allows,
+  isBound,
+  type LifeEvent,
+  mustAdvance,
+  type Operation,
+} from "../../actors/portal/lifecycle.ts";
+import { type Access, findPortal, type Portal, type PortalState } from "./access.ts";
 import { writeAudit } from "./audit.ts";
 
 /** Who asks, and from where; nobody for the ticking clock. */
@@ -70,8 +77,10 @@ export function outcomeOf(
 }
 
 /**
- * Lets a visitor in, or says why not. Owner and admins are let into anything but an archive.
+ * Lets a visitor in, or says why not (docs/policy.md §5).
  *
+ * @param uses as of the visitor's lease, if there is one
+ * @param operation what for: a lease of names alone is one, too
  * @throws {WarpError} E_CLOSED, E_GONE
  */
 export function requireOpen(
@@ -79,15 +88,19 @@ export function requireOpen(
   visitor: Visitor,
   nowMs: number,
   uses?: Uses,
+  operation: Operation = level === "list" ? "list" : "read",
 ): void {
   if (portal.state === "archived") throw new WarpError("E_GONE", "the portal is archived");
-  if (level === "owner" || level === "admin") return;
-  const isReentry = grant !== null && grant.reentryMs !== null && nowMs < grant.reentryMs;
+  const isReentry = operation !== "write" && grant !== null && grant.reentryMs !== null &&
+    nowMs < grant.reentryMs;
   if (isReentry && (portal.state === "active" || portal.state === "expired")) return;
-  if (portal.state !== "active") {
-    const why = portal.state === "created" ? "is not open yet" : `is ${portal.state}`;
-    throw new WarpError("E_CLOSED", `the portal ${why}`, { details: { state: portal.state } });
+  // Nobody adds to what can never open again; for reading, the policy below says the same.
+  const state = operation === "write" ? stateNow(portal, nowMs) : portal.state;
+  if (!allows(state, level, operation)) {
+    const why = state === "created" ? "is not open yet" : `is ${state}`;
+    throw new WarpError("E_CLOSED", `the portal ${why}`, { details: { state } });
   }
+  if (!isBound(portal.state, level, operation)) return;
   const outcome = outcomeOf(portal, visitor, nowMs, uses);
   if (!outcome.isOpen) {
     throw new WarpError("E_CLOSED", `the portal is closed: ${outcome.reason}`, {
@@ -97,6 +110,35 @@ export function requireOpen(
       },
     });
   }
+}
+
+/** The state with the policy's last word in it, also between two ticks of the clock. */
+function stateNow(portal: Portal, nowMs: number): PortalState {
+  const isExpired = portal.state === "active" &&
+    isOver(conditionOf(portal.policy), factsOf(portal, NOBODY, nowMs, portal));
+  return isExpired ? "expired" : portal.state;
+}
+
+/**
+ * What an event makes of a portal.
+ *
+ * @param policy the one after the event
+ * @throws {WarpError} E_CLOSED, E_GONE
+ */
+export function stateAfter(
+  portal: Portal,
+  event: LifeEvent,
+  policy: string,
+  nowMs: number,
+): PortalState {
+  const facts = factsOf(portal, NOBODY, nowMs, portal);
+  return mustAdvance(portal.state, event, isOver(conditionOf(policy), facts));
+}
+
+/** Whether a policy counts bytes: then they are counted before they go. */
+export function countsBytes(condition: Condition): boolean {
+  if (condition.kind === "all" || condition.kind === "any") return condition.of.some(countsBytes);
+  return condition.kind === "not" ? countsBytes(condition.of) : condition.kind === "bytes";
 }
 
 /** What others are shown of a state: a policy that is over for good makes an active portal expired. */

@@ -4,7 +4,8 @@
  * @module
  */
 import type { Bytes } from "../../actors/base/bytes.ts";
-import { WarpError } from "../../actors/base/errors.ts";
+import { isWarpError, WarpError } from "../../actors/base/errors.ts";
+import { readContent } from "../blobs/blobs.ts";
 import { type Hub, numberOf, type Sql } from "../hub.ts";
 import { uploadPack } from "../store/packs.ts";
 
@@ -13,7 +14,7 @@ import { uploadPack } from "../store/packs.ts";
  *
  * @param bytes how long the client says it is
  * @returns how long it is
- * @throws {WarpError} E_QUOTA, E_INTEGRITY, E_LIMIT, E_DISK_FULL, E_STORE
+ * @throws {WarpError} E_QUOTA, E_PROTOCOL (it was cut), E_INTEGRITY, E_LIMIT, E_DISK_FULL, E_STORE
  */
 export async function takePack(
   hub: Hub,
@@ -29,11 +30,21 @@ export async function takePack(
     await content?.cancel();
     throw overQuota(quotaBytes);
   }
-  const done = await uploadPack(hub, address, content ?? new Uint8Array(), {
+  const done = await uploadPack(hub, address, await received(content, bytes), {
     bytesMax: bytes,
     stored: (sql, stored) => count(sql, account, address, stored, quotaBytes),
   });
   return done.bytes;
+}
+
+/** A client that goes away in the middle is no fault of ours. */
+async function received(content: ReadableStream<Uint8Array> | null, most: number): Promise<Bytes> {
+  try {
+    return content === null ? new Uint8Array() : await readContent(content, most);
+  } catch (cause) {
+    if (isWarpError(cause)) throw cause;
+    throw new WarpError("E_PROTOCOL", "the upload was cut", { cause });
+  }
 }
 
 async function isHeld(

@@ -4,14 +4,13 @@
  * @module
  */
 import { WarpError } from "../../actors/base/errors.ts";
-import { mustAdvance } from "../../actors/portal/lifecycle.ts";
 import type { Signed } from "../../actors/portal/records.ts";
 import type { Principal } from "../auth.ts";
 import type { Hub } from "../hub.ts";
 import { findPortal, requireAccess, requireDevice, requireManaged } from "./access.ts";
 import { writeAudit } from "./audit.ts";
 import { addGrant, type NewGrant } from "./grants.ts";
-import { conditionOf, refresh } from "./openness.ts";
+import { conditionOf, refresh, stateAfter } from "./openness.ts";
 import { openSigned, requireFresh, requireSame } from "./signed.ts";
 
 const PORTALS_MAX = 10_000;
@@ -73,7 +72,7 @@ export async function createPortal(
   return id;
 }
 
-/** @throws {WarpError} E_SIGNATURE, E_PROTOCOL, E_CONFIG, E_BUSY (someone else was first) */
+/** @throws {WarpError} E_SIGNATURE, E_PROTOCOL, E_CONFIG, E_CLOSED, E_BUSY (someone else was first) */
 export async function changeSettings(
   hub: Hub,
   who: Principal,
@@ -99,7 +98,7 @@ export async function changeSettings(
       who.key,
       record.sequence,
       record.policy,
-      mustAdvance(portal.state, event),
+      stateAfter(portal, event, record.policy, nowMs),
       id,
     );
     await writeAudit(sql, id, nowMs, who.key, event, { sequence: record.sequence });
@@ -110,7 +109,7 @@ export async function changeSettings(
 
 export type StateEvent = "open" | "pause" | "close";
 
-/** @throws {WarpError} E_ACCESS, E_GONE, and E_CONFIG for a step that the state does not allow */
+/** @throws {WarpError} E_ACCESS, E_GONE, and E_CLOSED for a step that state or policy do not allow */
 export async function changeState(
   hub: Hub,
   who: Principal,
@@ -120,7 +119,7 @@ export async function changeState(
   const nowMs = hub.clock.nowMs();
   return await hub.db.transaction(async (sql) => {
     const { portal } = await requireManaged(sql, who, id, nowMs);
-    const state = mustAdvance(portal.state, event);
+    const state = stateAfter(portal, event, portal.policy, nowMs);
     await sql.all(
       "UPDATE portals SET state = $1 WHERE portal = $2",
       state,

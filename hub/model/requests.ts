@@ -5,13 +5,18 @@
  */
 import { WarpError } from "../../actors/base/errors.ts";
 import { toBase64Url } from "../../actors/portal/base64url.ts";
+import { allows } from "../../actors/portal/lifecycle.ts";
+import { LEVELS } from "../../actors/portal/records.ts";
 import type { Principal } from "../auth.ts";
 import { bytesOf, type Hub, numberOf, numberOrNull, textOf } from "../hub.ts";
 import { requireAccess } from "./access.ts";
 import { writeAudit } from "./audit.ts";
 import { requireManaged } from "./access.ts";
+import { mayGive } from "./grants.ts";
 
 const PENDING_MAX = 8;
+/** As in the record of a grant. */
+const DOWNLOADS_MAX = 2 ** 31;
 const REASON_BYTES_MAX = 16 * 1024;
 
 export interface Reentry {
@@ -25,7 +30,7 @@ export interface Reentry {
   decidedMs: number | null;
 }
 
-/** @throws {WarpError} E_NOT_FOUND, E_LIMIT, E_RATE (too many are pending) */
+/** @throws {WarpError} E_NOT_FOUND, E_CONFIG (an own portal), E_CLOSED, E_GONE, E_LIMIT, E_RATE (too many are pending) */
 export async function askReentry(
   hub: Hub,
   who: Principal,
@@ -35,9 +40,19 @@ export async function askReentry(
   if (reason.length > REASON_BYTES_MAX) throw new WarpError("E_LIMIT", "the reason is too long");
   const nowMs = hub.clock.nowMs(), id = hub.clock.random(16);
   await hub.db.transaction(async (sql) => {
-    const { portal: found, grant } = await requireAccess(sql, who, portal, "list", nowMs, true);
+    const { portal: found, grant, level } = await requireAccess(
+      sql,
+      who,
+      portal,
+      "list",
+      nowMs,
+      true,
+    );
     if (found.state === "archived") throw new WarpError("E_GONE", "the portal is archived");
     if (grant === null) throw new WarpError("E_CONFIG", "the portal is your own");
+    if (!allows(found.state, level, "request")) {
+      throw new WarpError("E_CLOSED", "the portal is not open yet");
+    }
     const pending = await sql.all(
       "SELECT request FROM requests WHERE portal = $1 AND grant_id = $2 AND state = 'pending'",
       portal,
@@ -91,7 +106,7 @@ export interface Decision {
   downloads: number | null;
 }
 
-/** @throws {WarpError} E_NOT_FOUND */
+/** @throws {WarpError} E_NOT_FOUND, E_LIMIT, E_ACCESS (nobody gives again what they could not give) */
 export async function decideReentry(
   hub: Hub,
   who: Principal,
@@ -100,8 +115,11 @@ export async function decideReentry(
   decision: Decision,
 ): Promise<void> {
   const nowMs = hub.clock.nowMs();
+  if ((decision.downloads ?? 0) > DOWNLOADS_MAX) {
+    throw new WarpError("E_LIMIT", "that is more downloads than can be counted");
+  }
   await hub.db.transaction(async (sql) => {
-    await requireManaged(sql, who, portal, nowMs);
+    const access = await requireManaged(sql, who, portal, nowMs);
     const state = decision.isApproved ? "approved" : "denied";
     const [row] = await sql.all(
       `UPDATE requests SET state = $1, decided_ms = $2
@@ -114,6 +132,14 @@ export async function decideReentry(
     if (row === undefined) throw new WarpError("E_NOT_FOUND", "there is no such pending request");
     if (decision.isApproved) {
       const grant = bytesOf(row["grant_id"]);
+      const [given] = await sql.all(
+        "SELECT level FROM grants WHERE portal = $1 AND grant_id = $2",
+        portal,
+        grant,
+      );
+      if (!mayGive(access, LEVELS[numberOf(given!["level"])]!)) {
+        throw new WarpError("E_ACCESS", "you cannot grant this level, nor grant it again");
+      }
       await sql.all(
         `UPDATE grants SET reentry_ms = $1, expires_ms = CASE WHEN expires_ms < $2 THEN $3
            ELSE expires_ms END, downloads_max = NULL

@@ -12,6 +12,7 @@ import { blake3Hash, bytesOf, type Hub, numberOf, type Sql } from "../hub.ts";
 import { requireAccess } from "./access.ts";
 import { writeAudit } from "./audit.ts";
 import { requireDevice } from "./access.ts";
+import { requireOpen } from "./openness.ts";
 import { openSigned, requireFresh, requireSame } from "./signed.ts";
 
 const ADDRESS_BYTES = 32;
@@ -44,7 +45,8 @@ function* addresses(packs: Uint8Array<ArrayBuffer>): Generator<Uint8Array<ArrayB
 
 /**
  * @returns the number of the version
- * @throws {WarpError} E_SIGNATURE, E_PROTOCOL, E_ACCESS, E_GONE, E_BUSY (someone else was first),
+ * @param address where the request comes from, for a policy that asks
+ * @throws {WarpError} E_SIGNATURE, E_PROTOCOL, E_ACCESS, E_CLOSED, E_GONE, E_BUSY (someone else was first),
  *   E_NOT_FOUND (a pack that is not there, or not the account's)
  */
 export async function addVersion(
@@ -53,6 +55,7 @@ export async function addVersion(
   id: Uint8Array<ArrayBuffer>,
   signed: Signed,
   views: readonly ViewPacks[],
+  address: string | null,
 ): Promise<number> {
   const account = requireDevice(who), nowMs = hub.clock.nowMs();
   const record = openSigned("version", signed, who.key);
@@ -61,9 +64,20 @@ export async function addVersion(
   requireHeads(record.heads, views);
   requireSame("list of packs", record.packs, packsHash(views));
   await hub.db.transaction(async (sql) => {
-    const { portal } = await requireAccess(sql, who, id, "write", nowMs);
-    if (portal.state === "archived") throw new WarpError("E_GONE", "the portal is archived");
-    if (portal.state === "paused") throw new WarpError("E_CLOSED", "the portal is paused");
+    const access = await requireAccess(sql, who, id, "write", nowMs);
+    const { portal, grant } = access;
+    const known = await sql.all(
+      "SELECT key FROM accessors WHERE portal = $1 AND key = $2",
+      id,
+      account,
+    );
+    const visitor = {
+      who,
+      grantedMs: grant?.grantedMs ?? null,
+      address,
+      isKnown: known.length > 0,
+    };
+    requireOpen(access, visitor, nowMs, portal, "write");
     await requireNext(sql, id, portal.version, portal.epoch, record);
     await requirePossession(sql, id, account, distinct(views), nowMs);
     await sql.all(

@@ -48,8 +48,11 @@ export function eventRoutes(app: HubApp, hub: Hub): void {
         await stream.writeSSE({ event: "beat", data: String(hub.clock.nowMs()) });
         while (!stream.aborted && !hub.stopping.aborted) {
           const event = backlog.shift();
+          if (await isRetired()) break;
           if (event === undefined) {
             await noteSeen(hub, new Map(), account, hub.clock.nowMs());
+            // Told meanwhile, before there was anything to wake.
+            if (backlog.length > 0 || stream.aborted) continue;
             const isBeat = await rest((resolve) => wake = resolve, hub.stopping);
             if (isBeat) await stream.writeSSE({ event: "beat", data: String(hub.clock.nowMs()) });
           } else if (event === null) {
@@ -62,6 +65,15 @@ export function eventRoutes(app: HubApp, hub: Hub): void {
         stop();
       }
     });
+
+    /** A stream outlives its token, but not its device. */
+    async function isRetired(): Promise<boolean> {
+      const rows = await hub.db.all(
+        "SELECT device FROM devices WHERE device = $1 AND retired_ms IS NOT NULL",
+        who.key,
+      );
+      return rows.length > 0;
+    }
 
     async function isTheirs({ portal }: HubEvent): Promise<boolean> {
       try {

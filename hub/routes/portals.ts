@@ -8,7 +8,7 @@ import type { GrantInfo, OwnGrantInfo, PortalInfo } from "../../actors/portal/ap
 import { bytes, id, signedJson, signedOf } from "../../actors/portal/api_fields.ts";
 import { toBase64Url } from "../../actors/portal/base64url.ts";
 import { GRANTEES, isAtLeast, LEVELS } from "../../actors/portal/records.ts";
-import type { HubApp } from "../http.ts";
+import { addressOf, type HubApp } from "../http.ts";
 import { bytesOf, type Hub, numberOf, numberOrNull, type Sql, textOf } from "../hub.ts";
 import {
   type Access,
@@ -129,7 +129,14 @@ export function portalRoutes(app: HubApp, hub: Hub): void {
       view: view === null ? new Uint8Array() : bytes(view, 16),
       packs: bytes(packs),
     }));
-    const version = await addVersion(hub, c.get("who"), portal, signedOf(body.version), views);
+    const version = await addVersion(
+      hub,
+      c.get("who"),
+      portal,
+      signedOf(body.version),
+      views,
+      addressOf(hub, c),
+    );
     await tell(hub, portal, ["put"]);
     return c.json({ version }, 200);
   });
