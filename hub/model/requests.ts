@@ -39,6 +39,8 @@ export async function askReentry(
 ): Promise<Uint8Array<ArrayBuffer>> {
   if (reason.length > REASON_BYTES_MAX) throw new WarpError("E_LIMIT", "the reason is too long");
   const nowMs = hub.clock.nowMs(), id = hub.clock.random(16);
+  // As text it must not look like an option of a command line.
+  if (toBase64Url(id).startsWith("-")) id[0]! ^= 0x80;
   await hub.db.transaction(async (sql) => {
     const { portal: found, grant, level } = await requireAccess(
       sql,

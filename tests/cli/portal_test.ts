@@ -121,7 +121,9 @@ Deno.test("a get that is killed goes on where it was, and is one download", asyn
       Deno.writeFileSync(`${dir}/data/${name}`, new Random(name.charCodeAt(0)).bytes(size / 3));
     }
     const { portal } = last(await ann.run(["portal", "create", "big", `${dir}/data`]));
-    const { link } = await ann.one(["portal", "link", "big", "--one-time"]);
+    Deno.writeTextFileSync(`${dir}/data/d`, "new in version 2");
+    await ann.run(["portal", "put", "big", `${dir}/data`]);
+    const { link } = await ann.one(["portal", "link", "big", "--max-downloads", "2"]);
     const wire = new Wire(hub.port);
     try {
       const visitor = Person.visitor(`${dir}/visitor`);
@@ -134,13 +136,18 @@ Deno.test("a get that is killed goes on where it was, and is one download", asyn
       first.kill("SIGKILL");
       await first.output();
       wire.release();
+      // Another version is another download, and does not disturb the one that was cut.
+      const old = [...args.slice(0, 3), "-C", `${dir}/old`, "--version-number", "1"];
+      assert.equal(last(await visitor.run(old))["version"], 1);
+      await assert.rejects(Deno.stat(`${dir}/old/data/d`));
       const second = last(await visitor.run(args));
+      assert.equal(second["version"], 2);
       assert.ok(Number(second["bytes_fetched"]) < size * 0.85, JSON.stringify(second));
       assert.ok(Number(second["bytes_had"]) > size / 5, JSON.stringify(second));
       await assertSame(`${dir}/data`, `${dir}/out/data`);
       assert.equal(await sh(`find '${dir}/out' -name '.warp*'`), "", "nothing is left behind");
       const [shown] = await ann.run(["portal", "show", String(portal)]);
-      assert.equal(shown!["downloads"], 1);
+      assert.equal(shown!["downloads"], 2, "one of each version");
       await visitor.fails(3, "E_GONE", args);
     } finally {
       wire.close();
