@@ -58,6 +58,15 @@ export interface Blobs {
     name: BlobName,
     range?: ByteRange,
   ): Promise<{ bytes: number; body: Uint8Array<ArrayBuffer> } | undefined>;
+  /**
+   * The whole blob as a stream that is read as fast as it is taken: it needs no memory of its size. Only of
+   * stores that need not read all of a blob to know that it is good; it fails when the blob does.
+   *
+   * @throws {WarpError} E_STORE
+   */
+  stream?(
+    name: BlobName,
+  ): Promise<{ bytes: number; body: ReadableStream<Uint8Array<ArrayBuffer>> } | undefined>;
   /** @throws {WarpError} E_STORE */
   has(name: BlobName): Promise<boolean>;
   /** Whether it was here (some stores say yes always). @throws {WarpError} E_STORE */
@@ -86,6 +95,9 @@ export function parseName(
   return { address: Uint8Array.fromHex(match[1]!), copy: parseInt(match[2]!, 16) };
 }
 
+/** What a stream gets at first: many uploads at once must not take room for what has yet to come. */
+const FIRST_BYTES = 1 << 16;
+
 /**
  * All of the content in one buffer that is nobody else's to change.
  *
@@ -100,22 +112,22 @@ export async function readContent(
     if (content.length > bytesMax) throw tooLong();
     return content;
   }
-  const parts: Uint8Array[] = [];
-  let bytes = 0;
+  // Not a list of parts: they may be of one byte each.
+  let whole = new Uint8Array(Math.min(bytesMax, FIRST_BYTES)), bytes = 0;
   // Leaving the loop by an exception cancels the stream.
   for await (const part of content) {
+    if (bytes + part.length > bytesMax) throw tooLong();
+    if (bytes + part.length > whole.length) {
+      const larger = new Uint8Array(
+        Math.min(bytesMax, Math.max(4 * whole.length, bytes + part.length)),
+      );
+      larger.set(whole.subarray(0, bytes));
+      whole = larger;
+    }
+    whole.set(part, bytes);
     bytes += part.length;
-    if (bytes > bytesMax) throw tooLong();
-    parts.push(part);
   }
-  if (parts.length === 1) return parts[0]!;
-  const whole = new Uint8Array(bytes);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
+  return bytes === whole.length ? whole : whole.slice(0, bytes);
 }
 
 /** Whether these are the bytes of the address; large ones are hashed in another thread where one is there. */

@@ -86,6 +86,8 @@ class DirectoryBlobs implements Blobs {
   readonly #blake3: Blake3;
   /** Folders that this process knows to survive a power cut. */
   readonly #folders = new Map<string, Promise<void>>();
+  /** Of these, the upper ones. */
+  readonly #uppers = new Set<string>();
   #files = 0;
 
   constructor(root: string, tmp: LockedFolder, blake3: Blake3) {
@@ -110,7 +112,9 @@ class DirectoryBlobs implements Blobs {
       await flush(folder);
       return { bytes: bytes.length, isNew };
     } catch (error) {
-      this.#folders.delete(folder); // somebody may have removed it
+      // Somebody may have removed it.
+      this.#folders.delete(folder);
+      this.#uppers.clear();
       throw storeError(error);
     }
   }
@@ -132,6 +136,21 @@ class DirectoryBlobs implements Blobs {
       await file.seek(start, Deno.SeekMode.Start);
       return { bytes, body: await readExactly(file, end - start) };
     } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return await this.#missing();
+      throw storeError(error);
+    }
+  }
+
+  async stream(
+    name: BlobName,
+  ): Promise<{ bytes: number; body: ReadableStream<Uint8Array<ArrayBuffer>> } | undefined> {
+    let file: Deno.FsFile | undefined;
+    try {
+      file = await Deno.open(this.#place(name).path);
+      // Of an open file: no wait for the disk. Closed with its stream, which the server reads without us.
+      return { bytes: file.statSync().size, body: file.readable };
+    } catch (error) {
+      file?.close();
       if (error instanceof Deno.errors.NotFound) return await this.#missing();
       throw storeError(error);
     }
@@ -210,8 +229,11 @@ class DirectoryBlobs implements Blobs {
       await this.#missing();
       await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
       // Made just now or by a process that lost its power: its name must be on the disk.
-      await flush(folder.slice(0, folder.lastIndexOf("/")));
+      const upper = folder.slice(0, folder.lastIndexOf("/"));
+      await flush(upper);
+      if (this.#uppers.has(upper)) return;
       await flush(this.#root);
+      this.#uppers.add(upper);
     })();
     this.#folders.set(folder, made);
     made.catch(() => this.#folders.delete(folder));

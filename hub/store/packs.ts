@@ -9,7 +9,7 @@
  */
 import type { Bytes } from "../../actors/base/bytes.ts";
 import { WarpError } from "../../actors/base/errors.ts";
-import { type Blobs, type ByteRange, readContent } from "../blobs/blobs.ts";
+import { type BlobName, type Blobs, type ByteRange, readContent } from "../blobs/blobs.ts";
 import type { Database, Sql } from "./sql.ts";
 
 /** States of a row in `packs`. */
@@ -111,13 +111,34 @@ export async function addTrash(sql: Sql, address: Bytes, copy: number): Promise<
  *
  * @throws {WarpError} E_STORE (gone, or the blob is lost though it should be here), E_INTEGRITY
  */
-export async function readPack(
-  hub: Pick<PackHub, "db" | "blobs">,
+export function readPack(
+  { db, blobs }: Pick<PackHub, "db" | "blobs">,
   address: Bytes,
   range?: ByteRange,
 ): Promise<{ bytes: number; body: Uint8Array<ArrayBuffer> } | undefined> {
+  return find(db, address, (name) => blobs.get(name, range));
+}
+
+interface SentPack {
+  bytes: number;
+  body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>>;
+}
+
+/** A stored pack to be sent on: as a stream where the store has one. As {@link readPack} otherwise. */
+export function sendPack(
+  { db, blobs }: Pick<PackHub, "db" | "blobs">,
+  address: Bytes,
+): Promise<SentPack | undefined> {
+  return find<SentPack>(db, address, (name) => blobs.stream?.(name) ?? blobs.get(name));
+}
+
+async function find<T>(
+  db: Sql,
+  address: Bytes,
+  get: (name: BlobName) => Promise<T | undefined>,
+): Promise<T | undefined> {
   for (let before = -1;;) {
-    const [row] = await hub.db.all(
+    const [row] = await db.all(
       "SELECT copy FROM packs WHERE address = $1 AND state = $2",
       address,
       STORED,
@@ -126,7 +147,7 @@ export async function readPack(
     const copy = Number(row["copy"]);
     // Collected and uploaded anew between the two questions: another copy now.
     if (copy === before) throw new WarpError("E_STORE", "the blob of a pack is missing");
-    const found = await hub.blobs.get({ address, copy }, range);
+    const found = await get({ address, copy });
     if (found !== undefined) return found;
     before = copy;
   }

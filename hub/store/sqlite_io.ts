@@ -107,8 +107,9 @@ class SqliteDatabase implements Database {
 
   async all(text: string, ...values: SqlValue[]): Promise<Row[]> {
     this.#checkOpen();
-    const { isRead } = this.#prepare(text, values.length);
-    const attempt = () => this.#run(text, values);
+    const prepared = this.#prepare(text, values.length);
+    const { isRead } = prepared;
+    const attempt = () => this.#run(prepared, values);
     if (isRead && !this.#isOpen) return attempt();
     return await this.#enqueue(isRead, attempt) as Row[];
   }
@@ -223,8 +224,7 @@ class SqliteDatabase implements Database {
         if (isOver) throw new Error("the transaction is over");
         if (failures.length > 0) throw failures[0];
         try {
-          this.#prepare(text, values.length);
-          return this.#run(text, values);
+          return this.#run(this.#prepare(text, values.length), values);
         } catch (error) {
           failures.push(translate(error));
           throw failures[0];
@@ -245,11 +245,9 @@ class SqliteDatabase implements Database {
     }
   }
 
-  #run(text: string, values: SqlValue[]): Row[] {
-    const { run } = this.#prepare(text, values.length);
+  #run({ run }: Prepared, values: SqlValue[]): Row[] {
     try {
-      // The driver's rows have no prototype; PostgreSQL's have.
-      return run.all(...values.map(toDriver)).map((row) => ({ ...row }) as Row);
+      return run.all(...values.map(toDriver)).map(plain);
     } catch (error) {
       throw translate(error);
     }
@@ -278,6 +276,13 @@ class SqliteDatabase implements Database {
     if (prepared.count !== count) checkCount(text, count);
     return prepared;
   }
+}
+
+/** The driver's rows have no prototype; PostgreSQL's have. A spread of them takes twice as long. */
+function plain(row: Record<string, unknown>): Row {
+  const copy: Row = {};
+  for (const name in row) copy[name] = row[name] as SqlValue;
+  return copy;
 }
 
 /** Numbers as the driver takes them are REAL; integers must stay integers. */

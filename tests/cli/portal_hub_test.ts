@@ -52,7 +52,7 @@ Deno.test("a hub that is gone is exit 6; another one in its place is refused", a
       ]);
       await other.start(hub.port);
       assert.notEqual(other.key, hub.key);
-      const message = await ann.fails(4, "E_AUTH", ["portal", "list"]);
+      const message = await ann.fails(4, "E_SIGNATURE", ["portal", "list"]);
       assert.match(message, /not the one/);
       const { code } = await ann.try(["hub", "login", other.url]);
       assert.equal(code, 4);

@@ -73,10 +73,10 @@ Deno.test("a login that another hub passes on is worth nothing", async () => {
       });
       const twin = await anyone(fake, "POST", "/v1/accounts", ann.enrolBody());
       assert.equal(twin.status, 200);
-      await assert.rejects(pinned.login(), (error) => isWarpError(error, "E_AUTH"));
+      await assert.rejects(pinned.login(), (error) => isWarpError(error, "E_SIGNATURE"));
       await assert.rejects(
         pinned.call("GET /v1/portals"),
-        (error) => isWarpError(error, "E_AUTH"),
+        (error) => isWarpError(error, "E_SIGNATURE"),
       );
     });
   });
