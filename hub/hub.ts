@@ -9,6 +9,7 @@ import type { Bytes } from "../actors/base/bytes.ts";
 import { toBase64Url } from "../actors/portal/base64url.ts";
 import { createSigner, type Signer } from "../actors/cipher/signature.ts";
 import type { Blobs } from "./blobs/blobs.ts";
+import type { ByteBudget } from "./byte_budget.ts";
 import type { Events } from "./events.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Database, Sql } from "./store/sql.ts";
@@ -41,6 +42,8 @@ export interface HubLimits {
   leaseMs: number;
   /** An upload that nothing refers to is kept so long. */
   graceMs: number;
+  /** Bytes of uploads in memory at once; further ones wait. */
+  uploadBytes: number;
   /** Older versions of a portal are dropped. */
   versionsKept: number;
 }
@@ -56,6 +59,7 @@ export const LIMITS_DEFAULT: Readonly<HubLimits> = {
   tokenMs: 15 * 60_000,
   leaseMs: 60 * 60_000,
   graceMs: 24 * 60 * 60_000,
+  uploadBytes: 256 << 20,
   versionsKept: 10,
 };
 
@@ -67,6 +71,8 @@ export interface Hub {
   events: Events;
   traffic: Traffic;
   metrics: Metrics;
+  /** Memory for uploads that are on their way. */
+  uploads: ByteBudget;
   /** Aborted when the hub shuts down: streams end. */
   stopping: AbortSignal;
   secrets: HubSecrets;

@@ -7,6 +7,7 @@ import { fromSystemError, WarpError } from "../actors/base/errors.ts";
 import type { Log } from "../actors/base/log.ts";
 import { toBase64Url } from "../actors/portal/base64url.ts";
 import { createApp } from "./app.ts";
+import { ByteBudget } from "./byte_budget.ts";
 import { openBlobs } from "./blobs/open_blobs_io.ts";
 import { Events } from "./events.ts";
 import { type Clock, type Hub, LIMITS_DEFAULT, openSecrets } from "./hub.ts";
@@ -30,6 +31,9 @@ export interface RunningHub {
   /** Answers what is asked already, then closes. */
   stop(): Promise<void>;
 }
+
+/** Requests that may wait for memory. */
+const UPLOADS_WAITING_MAX = 10_000;
 
 /** How long a shutdown waits for downloads before it cuts them. */
 const DRAIN_MS = 10_000;
@@ -63,14 +67,16 @@ async function start(
   await migrate(db, MIGRATIONS);
   const blobs = await openBlobs(options.blobs);
   opened.push(blobs);
+  const limits = { ...LIMITS_DEFAULT, ...options.limits };
   const hub: Hub = {
     db,
     blobs,
     clock,
-    limits: { ...LIMITS_DEFAULT, ...options.limits },
+    limits,
     events: await Events.open(db),
     traffic: new Traffic(db),
     metrics,
+    uploads: new ByteBudget(limits.uploadBytes, UPLOADS_WAITING_MAX),
     secrets: await openSecrets(db, clock),
     isOpen: options.isOpen,
     isBehindProxy: options.isBehindProxy,

@@ -93,6 +93,7 @@ const WORLDLY: Record<string, string> = {
   "actors/transfer/frame_lane.ts": "gives a peer half a second to hear what went wrong",
   "hub/app.ts": "measures requests",
   "hub/hub.ts": "the system's clock and chance",
+  "hub/model/packs.ts": "how long an upload may take",
   "hub/page/browser/argon2.ts": "starts a Worker, in a browser",
   "hub/page/dashboard.ts": "the clock, in a browser",
   "hub/page/file_list.ts": "timers, in a browser",

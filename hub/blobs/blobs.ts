@@ -104,7 +104,7 @@ const FIRST_BYTES = 1 << 16;
  * @throws {WarpError} E_LIMIT, after which the stream is cancelled; what the stream throws
  */
 export async function readContent(
-  content: Bytes | ReadableStream<Uint8Array>,
+  content: Bytes | AsyncIterable<Uint8Array>,
   bytesMax: number,
 ): Promise<Bytes> {
   const tooLong = () => new WarpError("E_LIMIT", `a blob of more than ${bytesMax} bytes`);
