@@ -58,7 +58,8 @@ export const hubServeCommand = () =>
       "key, and an invite with which new accounts may enrol. State is an SQLite database and a directory of " +
       "blobs below DIR, or PostgreSQL and an S3-compatible store, which several hubs may share.",
       "Without --tls-cert it speaks plain HTTP, for loopback and for behind a proxy. What it must not see is " +
-      "sealed all the same, and requests are signed.",
+      "sealed all the same, and requests are signed. Clients that do not know the certificate's issuer are told " +
+      "by DENO_CERT=CA.pem.",
     ],
     examples: [
       { line: "warp hub serve", about: "on 127.0.0.1:8787, state in ~/.local/share/warp/hub" },
