@@ -13,6 +13,14 @@ const isAllRequired = Deno.env.get("WARP_REQUIRE") === "all";
 /** A suite that hangs must not hang its caller. Far above what two slow cores need. */
 const LIMIT_MS = 25 * 60_000;
 
+/** What takes longest begins first: files run side by side, and the last one alone. */
+const LONG: readonly string[] = [
+  "tests/readme_test.ts",
+  "tests/cli/resume_test.ts",
+  "tests/cli/fault_test.ts",
+  "tests/packaging_test.ts",
+];
+
 /** What test files need from the machine: programs by name, files by path. */
 const NEEDS: Record<string, readonly string[]> = {
   "tests/actors/target/target_io_test.ts": ["setfattr", "python3"],
@@ -110,7 +118,7 @@ async function denoTests(files: string[]): Promise<Counts> {
   const { success, text } = await show(Deno.execPath(), [
     ...["test", "-A", "--no-check", "--parallel", "--sanitize-ops", "--sanitize-resources"],
     ...(ignored.length > 0 ? [`--ignore=${ignored.join(",")}`] : []),
-    ...(files.length > 0 ? files : ["tests"]),
+    ...(files.length > 0 ? files : [...LONG, "tests"]),
   ]);
   const count = (word: string) =>
     lastNumber(text, new RegExp(`^(?:ok|FAILED) \\| .*?(\\d+) ${word}`, "gm"));

@@ -25,8 +25,8 @@ async function inPairs<T>(
 async function withSource(use: (dir: string) => Promise<void>): Promise<void> {
   await withTempDir(async (dir) => {
     const random = new Random(99);
-    await sh(`cp -a /usr/include/linux '${dir}/src'`);
-    Deno.writeFileSync(`${dir}/src/big`, random.bytes(26 << 20));
+    await sh(`cp -a /usr/include/linux/netfilter '${dir}/src'`);
+    Deno.writeFileSync(`${dir}/src/big`, random.bytes(18 << 20));
     await use(dir);
   });
 }
