@@ -12,6 +12,7 @@ import { addressOf, type HubApp, type HubEnv, noteSeen } from "./http.ts";
 import type { Hub } from "./hub.ts";
 import { problem } from "./problem.ts";
 import { RateLimit } from "./rate_limit.ts";
+import { receive } from "./receive.ts";
 import { accountRoutes } from "./routes/accounts.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { loginRoutes } from "./routes/login.ts";
@@ -27,7 +28,6 @@ import { teamRoutes } from "./routes/teams.ts";
 const JSON_BYTES_MAX = 1 << 20;
 /** Lists of packs and of wraps. */
 const LONG_BYTES_MAX = 64 << 20;
-const FIRST_BYTES = 16 * 1024;
 const KEYS_MAX = 100_000;
 
 /** Method and path of what needs no token. */
@@ -110,23 +110,33 @@ function gate(hub: Hub): MiddlewareHandler<HubEnv> {
       await readBody(c, JSON_BYTES_MAX);
       return await next();
     }
-    let who: Principal;
+    let who: Principal, giveBack = () => {};
     try {
       who = await authenticate(hub, {
         method: c.req.method,
         target: url.pathname + url.search,
         authorization: c.req.header("authorization"),
         proof: c.req.header("portal-proof"),
-        body: async () => isStream ? new Uint8Array() : await readBody(c, LONG_BYTES_MAX),
+        body: async () => {
+          if (isStream) return new Uint8Array();
+          const told = Math.min(lengthOf(c) ?? 0, LONG_BYTES_MAX);
+          if (told > JSON_BYTES_MAX) giveBack = await hub.uploads.take(told);
+          return await readBody(c, LONG_BYTES_MAX);
+        },
       });
     } catch (error) {
+      giveBack();
       anonymous.take(address, nowMs);
       throw error;
     }
-    if (!known.take(rateKey(who), nowMs)) throw tooOften();
-    c.set("who", who);
-    if (who.account !== null) await noteSeen(hub, seen, who.account, nowMs);
-    return await next();
+    try {
+      if (!known.take(rateKey(who), nowMs)) throw tooOften();
+      c.set("who", who);
+      if (who.account !== null) await noteSeen(hub, seen, who.account, nowMs);
+      return await next();
+    } finally {
+      giveBack();
+    }
   };
 }
 
@@ -134,31 +144,22 @@ function tooOften(): WarpError {
   return new WarpError("E_RATE", "too many requests");
 }
 
-/** The body, which Hono keeps for the route. */
+/** The body, which Hono keeps for the route. One that does not say its length may not be a long one. */
 async function readBody(c: Context<HubEnv>, most: number): Promise<Uint8Array> {
   if (c.req.method === "GET" || c.req.method === "HEAD") return new Uint8Array();
-  if (Number(c.req.header("content-length") ?? 0) > most) throw tooLong();
-  // Not a list of parts: they may be of one byte each.
-  let buffer = new Uint8Array(FIRST_BYTES), length = 0;
-  try {
-    for await (const part of c.req.raw.body ?? []) {
-      if (length + part.length > most) throw tooLong();
-      if (length + part.length > buffer.length) {
-        const larger = new Uint8Array(Math.max(2 * buffer.length, length + part.length));
-        larger.set(buffer.subarray(0, length));
-        buffer = larger;
-      }
-      buffer.set(part, length);
-      length += part.length;
-    }
-  } catch (cause) {
-    if (isWarpError(cause)) throw cause;
-    throw new WarpError("E_PROTOCOL", "the request was cut", { cause });
-  }
-  const body = buffer.slice(0, length);
+  const told = lengthOf(c);
+  if (told !== null && told > most) throw tooLong();
+  const body = await receive(c.req.raw.body, told ?? Math.min(most, JSON_BYTES_MAX));
   // Hono has promises here, whatever its types say.
-  c.req.bodyCache.arrayBuffer = Promise.resolve(body.buffer) as unknown as ArrayBuffer;
+  const kept = Promise.resolve(new Uint8Array(body).buffer);
+  c.req.bodyCache.arrayBuffer = kept as unknown as ArrayBuffer;
   return body;
+}
+
+/** What a request says of its length; null: nothing, or nonsense. */
+function lengthOf(c: Context<HubEnv>): number | null {
+  const told = c.req.header("content-length") ?? "";
+  return /^\d{1,15}$/.test(told) ? Number(told) : null;
 }
 
 function tooLong(): WarpError {

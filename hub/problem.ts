@@ -11,6 +11,7 @@ import { asWarpError, type WarpError } from "../actors/base/errors.ts";
 const STATUS: Partial<Record<ErrorCode, number>> = {
   E_PROTOCOL: 400,
   E_BUSY: 409,
+  E_DEADLINE: 408,
   E_KEY_WRONG: 400,
   E_LIMIT: 413,
 };

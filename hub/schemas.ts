@@ -18,6 +18,7 @@ export const PROBLEMS = {
   401: problemOf("no token, or no proof, or a wrong one"),
   403: problemOf("not allowed, or closed by policy"),
   404: problemOf("not there, or not for this client"),
+  408: problemOf("too slow"),
   409: problemOf("changed meanwhile, or there already"),
   410: problemOf("over for good"),
   413: problemOf("too large, or over the quota"),

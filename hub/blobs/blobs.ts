@@ -107,7 +107,7 @@ export async function readContent(
   content: Bytes | AsyncIterable<Uint8Array>,
   bytesMax: number,
 ): Promise<Bytes> {
-  const tooLong = () => new WarpError("E_LIMIT", `a blob of more than ${bytesMax} bytes`);
+  const tooLong = () => new WarpError("E_LIMIT", `more than ${bytesMax} bytes`);
   if (content instanceof Uint8Array) {
     if (content.length > bytesMax) throw tooLong();
     return content;

@@ -4,21 +4,17 @@
  * @module
  */
 import type { Bytes } from "../../actors/base/bytes.ts";
-import { isWarpError, WarpError } from "../../actors/base/errors.ts";
-import { readContent } from "../blobs/blobs.ts";
+import { WarpError } from "../../actors/base/errors.ts";
 import { type Hub, numberOf, type Sql } from "../hub.ts";
+import { receive } from "../receive.ts";
 import { uploadPack } from "../store/packs.ts";
-
-/** How long an upload may take besides, and the slowest that is waited for. */
-const PATIENCE_MS = 30_000;
-const SLOWEST_BYTES_PER_MS = 64;
 
 /**
  * Stores an upload and counts it to the account, once.
  *
  * @param bytes how long the client says it is
  * @returns how long it is
- * @throws {WarpError} E_QUOTA, E_PROTOCOL (it was cut), E_INTEGRITY, E_LIMIT, E_DISK_FULL, E_STORE
+ * @throws {WarpError} E_QUOTA, E_PROTOCOL (it was cut), E_DEADLINE, E_INTEGRITY, E_LIMIT, E_DISK_FULL, E_STORE
  */
 export async function takePack(
   hub: Hub,
@@ -36,44 +32,13 @@ export async function takePack(
   }
   const giveBack = await hub.uploads.take(bytes);
   try {
-    const done = await uploadPack(hub, address, await received(content, bytes), {
+    const done = await uploadPack(hub, address, await receive(content, bytes), {
       bytesMax: bytes,
       stored: (sql, stored) => count(sql, account, address, stored, quotaBytes),
     });
     return done.bytes;
   } finally {
     giveBack();
-  }
-}
-
-/** A client that goes away in the middle is no fault of ours; one that dawdles holds memory for nothing. */
-async function received(content: ReadableStream<Uint8Array> | null, most: number): Promise<Bytes> {
-  if (content === null) return new Uint8Array();
-  const reader = content.getReader();
-  let isLate = false;
-  const timer = setTimeout(() => {
-    isLate = true;
-    reader.cancel().catch(() => {});
-  }, PATIENCE_MS + most / SLOWEST_BYTES_PER_MS);
-  try {
-    const bytes = await readContent(partsOf(reader), most);
-    if (!isLate) return bytes;
-    throw new WarpError("E_DEADLINE", "the upload is too slow");
-  } catch (cause) {
-    if (isWarpError(cause)) throw cause;
-    throw new WarpError("E_PROTOCOL", "the upload was cut", { cause });
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-async function* partsOf(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-): AsyncGenerator<Uint8Array> {
-  try {
-    for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value;
-  } finally {
-    await reader.cancel().catch(() => {});
   }
 }
 

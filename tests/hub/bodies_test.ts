@@ -99,6 +99,20 @@ Deno.test("what is too long is refused before it is read, however it comes", asy
     );
     assert.equal(statusOf(noLength), 400, noLength);
 
+    // With a token, too, what does not say its length may not be a long one.
+    const portal = `/v1/portals/${"A".repeat(22)}/versions`;
+    const unsaid = await raw(
+      at,
+      head("POST", portal, {
+        ...JSON_TYPE,
+        "transfer-encoding": "chunked",
+        ...ann.proof("POST", portal, nothing),
+      }),
+      ...Array.from({ length: 40 }, () => chunk),
+    );
+    assert.equal(statusOf(unsaid), 413, unsaid);
+    assert.equal(at.hub.uploads.used, 0, "nothing is kept for what was refused");
+
     // And what is not too long may come in chunks, of one byte each.
     const body = JSON.stringify({ key: ann.key });
     const small = await raw(
