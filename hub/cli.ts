@@ -7,12 +7,12 @@ import { object } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
 import { optional, withDefault } from "@optique/core/modifiers";
 import { argument, option } from "@optique/core/primitives";
-import { integer, string } from "@optique/core/valueparser";
+import { string } from "@optique/core/valueparser";
 import { defineCommand } from "../actors/base/command.ts";
 import { byteSize, fileName } from "../actors/base/command_line.ts";
+import { passphraseFields } from "../actors/cipher/passphrase_options.ts";
 
 const commands = () => import("./commands.ts");
-const DESCRIPTOR_MAX = 1 << 20;
 
 export interface ServeOptions {
   listen: string;
@@ -39,17 +39,6 @@ export interface StatusOptions {
   passphraseFile: string | undefined;
   passphraseFd: number | undefined;
 }
-
-const passphraseFields = () => ({
-  passphraseFile: optional(option("--passphrase-file", fileName("FILE", "file"), {
-    description: message`Read the passphrase of the key ring from FILE.`,
-  })),
-  passphraseFd: optional(
-    option("--passphrase-fd", integer({ min: 0, max: DESCRIPTOR_MAX, metavar: "N" }), {
-      description: message`Read the passphrase from an open file descriptor.`,
-    }),
-  ),
-});
 
 export const hubServeCommand = () =>
   defineCommand<ServeOptions>({

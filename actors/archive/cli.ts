@@ -14,6 +14,7 @@ import { byteSize, fileName, parsedBy } from "../base/command_line.ts";
 import { WarpError } from "../base/errors.ts";
 import { MiB } from "../base/units.ts";
 import { isPassphraseAtHand, PASSPHRASE_VARIABLE } from "../cipher/passphrase.ts";
+import { passphraseFields } from "../cipher/passphrase_options.ts";
 import { formatSigner, isAgeRecipient, parseSigner } from "../cipher/public_keys.ts";
 import { chunkSizes } from "../chunker/chunk_sizes.ts";
 import type {
@@ -26,7 +27,6 @@ import type {
 } from "./options.ts";
 
 const JOBS_MAX = 1024;
-const DESCRIPTOR_MAX = 1 << 20;
 
 /** Below this a single largest chunk and its neighbours would not fit. */
 const MEMORY_MIN = 16 * MiB;
@@ -41,14 +41,7 @@ async function run<Name extends ArchiveCommandName>(
 }
 
 const keyFields = () => ({
-  passphraseFile: optional(option("--passphrase-file", fileName("FILE", "file"), {
-    description: message`Read the passphrase from FILE, without its last newline.`,
-  })),
-  passphraseFd: optional(
-    option("--passphrase-fd", integer({ min: 0, max: DESCRIPTOR_MAX, metavar: "N" }), {
-      description: message`Read the passphrase from an open file descriptor.`,
-    }),
-  ),
+  ...passphraseFields("Read the passphrase from FILE, without its last newline"),
   identityFiles: multiple(option("-i", "--identity", fileName("FILE", "file"), {
     description: message`A warp key file or age identity file. May be repeated.`,
   })),

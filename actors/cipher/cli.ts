@@ -15,8 +15,7 @@ import { WarpError } from "../base/errors.ts";
 import { printableText } from "../base/terminal.ts";
 import { DEVICE_NUMBER_MAX } from "../portal/device_number.ts";
 import { PASSPHRASE_VARIABLE } from "./passphrase.ts";
-
-const DESCRIPTOR_MAX = 1 << 20;
+import { passphraseFields } from "./passphrase_options.ts";
 
 /** How a new key ring is sealed. */
 interface SealingOptions {
@@ -26,14 +25,7 @@ interface SealingOptions {
 }
 
 const sealingFields = () => ({
-  passphraseFile: optional(option("--passphrase-file", fileName("FILE", "file"), {
-    description: message`Seal the key ring with the passphrase in FILE, without its last newline.`,
-  })),
-  passphraseFd: optional(
-    option("--passphrase-fd", integer({ min: 0, max: DESCRIPTOR_MAX, metavar: "N" }), {
-      description: message`Read the passphrase from an open file descriptor.`,
-    }),
-  ),
+  ...passphraseFields("Seal the key ring with the passphrase in FILE, without its last newline"),
   isUnsealed: option("--unsealed", {
     description: message`Ask for no passphrase: whoever reads the key ring has this device's keys.`,
   }),
@@ -196,14 +188,7 @@ const hubKeyFields = () => ({
   hub: optional(option("--hub", string({ metavar: "URL" }), {
     description: message`Which hub, of those logged in to; by default the first.`,
   })),
-  passphraseFile: optional(option("--passphrase-file", fileName("FILE", "file"), {
-    description: message`Read the passphrase of the key ring from FILE.`,
-  })),
-  passphraseFd: optional(
-    option("--passphrase-fd", integer({ min: 0, max: DESCRIPTOR_MAX, metavar: "N" }), {
-      description: message`Read the passphrase from an open file descriptor.`,
-    }),
-  ),
+  ...passphraseFields(),
 });
 
 interface KeyDevicesOptions extends HubKeyOptions {

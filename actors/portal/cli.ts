@@ -10,6 +10,7 @@ import { argument, option } from "@optique/core/primitives";
 import { choice, integer, string } from "@optique/core/valueparser";
 import { type CommandIo, defineCommand } from "../base/command.ts";
 import { fileName } from "../base/command_line.ts";
+import { passphraseFields } from "../cipher/passphrase_options.ts";
 import type {
   CloseOptions,
   CreateOptions,
@@ -30,21 +31,13 @@ import type {
 
 const commands = () => import("./commands.ts");
 
-const DESCRIPTOR_MAX = 1 << 20;
 const COUNT_MAX = 1_000_000_000;
 
 const deskFields = () => ({
   hub: optional(option("--hub", string({ metavar: "URL" }), {
     description: message`Which hub, of those logged in to; by default the first.`,
   })),
-  passphraseFile: optional(option("--passphrase-file", fileName("FILE", "file"), {
-    description: message`Read the passphrase of the key ring from FILE.`,
-  })),
-  passphraseFd: optional(
-    option("--passphrase-fd", integer({ min: 0, max: DESCRIPTOR_MAX, metavar: "N" }), {
-      description: message`Read the passphrase from an open file descriptor.`,
-    }),
-  ),
+  ...passphraseFields(),
 });
 
 const desk = () => object("Key options", deskFields());
