@@ -1,43 +1,14 @@
 import assert from "node:assert/strict";
-import { endRuns, JsonRun, type LogLine } from "../support/json_run.ts";
-import { listen, type Machine, makeMachine } from "../support/transfer.ts";
-import { expectWarp, sh, text, withTempDir } from "../support/warp.ts";
+import { JsonRun } from "../support/json_run.ts";
+import { hasMoved, moved, resumed, unfinished, withScene } from "../support/scene.ts";
+import { listen } from "../support/transfer.ts";
+import { expectWarp, sh, text } from "../support/warp.ts";
 
 // Goal: whoever is interrupted tells the other side, which ends at once; both keep what was verified.
 // Method: the real command on loopback, slowed down, with signals. Nothing is judged by a clock: a wait
 // that has no end is cut off after a minute.
 
 const LIMIT = ["--limit", "4MB"];
-
-interface Scene {
-  dir: string;
-  a: Machine;
-  b: Machine;
-}
-
-async function withScene(use: (scene: Scene) => Promise<void>): Promise<void> {
-  await withTempDir(async (dir) => {
-    const [a, b] = await Promise.all([makeMachine(`${dir}/a`), makeMachine(`${dir}/b`)]);
-    await sh(`head -c 8M /dev/urandom > '${dir}/file'`);
-    await use({ dir, a, b }).finally(endRuns);
-  });
-}
-
-const moved = (record: LogLine) => Number(record["bytes_moved"]);
-const hasMoved = (record: LogLine) => Number(record["bytes"]) > 1e6;
-
-async function unfinished(machine: Machine): Promise<string> {
-  const { stdout } = await expectWarp(0, ["resume", "--json"], { env: machine.env });
-  return JSON.parse(text(stdout)).id;
-}
-
-async function resumed({ dir, a }: Scene, into: string): Promise<void> {
-  const args = ["resume", await unfinished(a), "--json"];
-  const { stdout } = await expectWarp(0, args, { env: a.env });
-  const sent = JSON.parse(text(stdout).trim().split("\n").at(-1)!);
-  assert.ok(moved(sent) < 8 << 20, "what was verified does not travel again");
-  await sh(`cmp '${dir}/file' '${into}/file'`);
-}
 
 Deno.test("a sender, or a listener, that is interrupted ends the other side", async () => {
   await withScene(async (scene) => {
