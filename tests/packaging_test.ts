@@ -133,7 +133,7 @@ Deno.test("compile embeds every Worker, every source and the C kernels", async (
       assert.ok(embedded.includes(Deno.readFileSync(`${ROOT}${part}`)), `${part} is embedded`);
     }
     const node = Deno.readFileSync(
-      await Deno.realPath(`${ROOT}node_modules/@msgpack/msgpack/package.json`),
+      new URL("../package.json", import.meta.resolve("@std/msgpack")),
     );
     assert.ok(embedded.includes(node), "packages are embedded");
   });
@@ -141,6 +141,10 @@ Deno.test("compile embeds every Worker, every source and the C kernels", async (
 
 Deno.test("compile says plainly when Deno's runtime base cannot be had", async () => {
   await withTempDir(async (dir) => {
+    // The packages are there, and nothing else that was ever fetched.
+    Deno.mkdirSync(`${dir}/empty`);
+    const { denoDir } = JSON.parse(await sh(`'${Deno.execPath()}' info --json`, dir));
+    Deno.symlinkSync(`${denoDir}/npm`, `${dir}/empty/npm`);
     const env = { DENO_DIR: `${dir}/empty`, HTTPS_PROXY: "http://127.0.0.1:9", DENORT_BIN: "" };
     const outcome = await task("compile.ts", [`${dir}/none`], env);
     const log = text(outcome.stderr);

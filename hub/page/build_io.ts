@@ -8,6 +8,7 @@
  */
 import type { Plugin } from "esbuild";
 import { createHash } from "node:crypto";
+import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import config from "../../deno.json" with { type: "json" };
@@ -145,6 +146,10 @@ async function bundle(): Promise<Map<string, Uint8Array>> {
   }
 }
 
+function isOurs(importer: string): boolean {
+  return importer.startsWith(path(".")) && !importer.includes("/node_modules/");
+}
+
 function path(relative: string): string {
   return fileURLToPath(new URL(relative, ROOT));
 }
@@ -157,20 +162,14 @@ const resolver: Plugin = {
     build.onResolve({ filter: /^(node:|npm:|jsr:|https?:)/ }, ({ path: name, importer }) => ({
       errors: [{ text: `${importer} needs ${name}, which no browser has` }],
     }));
-    build.onResolve({ filter: /^[@\w]/ }, async ({ path: name, kind, resolveDir, pluginData }) => {
-      if (pluginData === "resolved" || kind === "entry-point") return undefined;
+    build.onResolve({ filter: /^[@\w]/ }, ({ path: name, kind, importer }) => {
+      if (kind === "entry-point") return undefined;
       if (PACKAGES[name] !== undefined) return { path: path(PACKAGES[name]) };
+      // Packages lie where Deno keeps them, which esbuild does not know.
+      if (!isOurs(importer)) return { path: createRequire(importer).resolve(name) };
       const alias = Object.keys(imports).find((key) => name === key || name.startsWith(`${key}/`));
-      const isOurs = !resolveDir.includes("/node_modules/");
-      if (!isOurs) return undefined;
-      const target = alias === undefined ? undefined : imports[alias];
-      const match = /^npm:((?:@[^/]+\/)?[^@/]+)@[^/]+(\/.*)?$/.exec(target ?? "");
-      if (match === null) return { errors: [{ text: `${name} is not a package of deno.json` }] };
-      return await build.resolve(match[1]! + (match[2] ?? "") + name.slice(alias!.length), {
-        kind,
-        resolveDir: path("."),
-        pluginData: "resolved",
-      });
+      if (alias !== undefined) return { path: fileURLToPath(import.meta.resolve(name)) };
+      return { errors: [{ text: `${name} is not a package of deno.json` }] };
     });
     build.onResolve({ filter: /^\.\.?\// }, ({ path: name, resolveDir }) => {
       const full = fileURLToPath(new URL(name, `file://${resolveDir}/`));

@@ -33,11 +33,11 @@ const BYTES_LEAST = 50 * KiB, BYTES_MOST = 10 * MiB;
 /** Share of files that sizes of packs may identify. */
 const UNIQUE_MOST = 0.05;
 
-/** Files of this machine, different ones: packages, the runtime's libraries, this repository. */
+/** Files of this machine, different ones: this repository, headers, data, libraries. */
 function* realFiles(): Generator<Uint8Array> {
   const seen = new Set<string>();
   const digest = new Uint8Array(32);
-  for (const dir of [`${ROOT}node_modules`, `${ROOT}tests`, "/usr/share", "/usr/lib"]) {
+  for (const dir of [`${ROOT}tests`, "/usr/include", "/usr/share", "/usr/lib"]) {
     let count = 0;
     for (const path of filesBelow(dir, 0)) {
       if (count === FILES_MOST) break;
