@@ -6,23 +6,44 @@
  */
 import type { VerbTable } from "./actors/base/command.ts";
 import { runCommandLine } from "./actors/base/shell.ts";
+import { prepareWorkers } from "./actors/workers.ts";
 
-const archive = () => import("./actors/archive/cli.ts");
-const transfers = () => import("./actors/transfer/cli.ts");
-const streams = () => import("./actors/stream/cli.ts");
-const keys = () => import("./actors/cipher/cli.ts");
-const portals = () => import("./actors/portal/cli.ts");
-const hubs = () => import("./hub/cli.ts");
+/** By URL: Deno reads whatever stands in a plain `import()` at start, needed or not. */
+const archive = lazily<typeof import("./actors/archive/cli.ts")>(
+  new URL("./actors/archive/cli.ts", import.meta.url),
+);
+const transfers = lazily<typeof import("./actors/transfer/cli.ts")>(
+  new URL("./actors/transfer/cli.ts", import.meta.url),
+);
+const streams = lazily<typeof import("./actors/stream/cli.ts")>(
+  new URL("./actors/stream/cli.ts", import.meta.url),
+);
+const keys = lazily<typeof import("./actors/cipher/cli.ts")>(
+  new URL("./actors/cipher/cli.ts", import.meta.url),
+);
+const portals = lazily<typeof import("./actors/portal/cli.ts")>(
+  new URL("./actors/portal/cli.ts", import.meta.url),
+);
+const hubs = lazily<typeof import("./hub/cli.ts")>(new URL("./hub/cli.ts", import.meta.url));
+const kernels = lazily<typeof import("./kernels/cli.ts")>(
+  new URL("./kernels/cli.ts", import.meta.url),
+);
+
+function lazily<Module>(url: URL): () => Promise<Module> {
+  return () => import(url.href);
+}
 
 export const VERBS: VerbTable = {
   "create": {
     group: "Archives",
     summary: "store files and directories in a new archive",
+    prepare: () => prepareWorkers("archive", "chunker", "cipher"),
     load: async () => (await archive()).createCommand(),
   },
   "extract": {
     group: "Archives",
     summary: "write an archive's files to a directory",
+    prepare: () => prepareWorkers("archive", "cipher"),
     load: async () => (await archive()).extractCommand(),
   },
   "list": {
@@ -53,11 +74,13 @@ export const VERBS: VerbTable = {
   "send": {
     group: "Transfers",
     summary: "send files to another machine, or print a ticket for them",
+    prepare: () => prepareWorkers("transfer", "chunker"),
     load: async () => (await transfers()).sendCommand(),
   },
   "receive": {
     group: "Transfers",
     summary: "receive what a ticket stands for",
+    prepare: () => prepareWorkers("transfer"),
     load: async () => (await transfers()).receiveCommand(),
   },
   "listen": {
@@ -68,6 +91,7 @@ export const VERBS: VerbTable = {
   "fetch": {
     group: "Transfers",
     summary: "fetch files from a machine that listens",
+    prepare: () => prepareWorkers("transfer"),
     load: async () => (await transfers()).fetchCommand(),
   },
   "plan": {
@@ -238,12 +262,12 @@ export const VERBS: VerbTable = {
   "bench kernels": {
     group: "Tools",
     summary: "measure every kernel on every backend",
-    load: async () => (await import("./kernels/cli.ts")).benchKernelsCommand,
+    load: async () => (await kernels()).benchKernelsCommand,
   },
   "doctor": {
     group: "Tools",
     summary: "show what this machine has and which kernel backends are used",
-    load: async () => (await import("./kernels/cli.ts")).doctorCommand,
+    load: async () => (await kernels()).doctorCommand,
   },
   "completions": {
     group: "Tools",

@@ -37,6 +37,7 @@ import type { ActorDefinition } from "./runtime/define_actor.ts";
 import type { ChildSpec, SupervisorFlags } from "./runtime/child_spec.ts";
 import type { ExitReport, Supervisor } from "./runtime/supervisor.ts";
 import type { TransferInit } from "./transfer/protocol.ts";
+import { type ActorKind, WORKERS } from "./workers.ts";
 
 /** How often a child must show life, and how long a silent one is waited for. */
 const HEARTBEAT_MS = Number(Deno.env.get("WARP_HEARTBEAT_MS") ?? 20_000);
@@ -121,22 +122,11 @@ export function hubTree(init: HubOptions): ChildSpec[] {
   return [{ ...child("hub", "hub", []), init, shutdownMs: 15_000 }];
 }
 
-const DEFINITIONS = {
-  cipher: () => import("./cipher/actor.ts").then((module) => module.cipher),
-  device: () => import("./device/actor.ts").then((module) => module.device),
-  chunker: () => import("./chunker/actor.ts").then((module) => module.chunker),
-  archive: () => import("./archive/actor.ts").then((module) => module.archive),
-  stream: () => import("./stream/actor.ts").then((module) => module.stream),
-  transfer: () => import("./transfer/actor.ts").then((module) => module.transfer),
-  portal: () => import("./portal/actor.ts").then((module) => module.portal),
-  hub: () => import("../hub/actor.ts").then((module) => module.hub),
-};
-
-function child(id: string, kind: keyof typeof DEFINITIONS, links: string[]): ChildSpec {
+function child(id: string, kind: ActorKind, links: string[]): ChildSpec {
   return {
     id,
-    entry: ENTRIES[kind],
-    actor: DEFINITIONS[kind] as () => Promise<ActorDefinition>,
+    entry: WORKERS[kind],
+    actor: () => definitionOf(kind),
     init: null,
     restart: "permanent",
     shutdownMs: 2_000,
@@ -145,17 +135,13 @@ function child(id: string, kind: keyof typeof DEFINITIONS, links: string[]): Chi
   };
 }
 
-/** Literal URLs, so that `deno compile --include` and bundlers see them. */
-const ENTRIES = {
-  cipher: new URL("./cipher/worker.ts", import.meta.url),
-  device: new URL("./device/worker.ts", import.meta.url),
-  chunker: new URL("./chunker/worker.ts", import.meta.url),
-  archive: new URL("./archive/worker.ts", import.meta.url),
-  stream: new URL("./stream/worker.ts", import.meta.url),
-  transfer: new URL("./transfer/worker.ts", import.meta.url),
-  portal: new URL("./portal/worker.ts", import.meta.url),
-  hub: new URL("../hub/worker.ts", import.meta.url),
-};
+/** For a child of this thread. By URL: Deno reads whatever stands in a plain `import()` at start. */
+async function definitionOf(kind: ActorKind): Promise<ActorDefinition> {
+  const module: Record<string, ActorDefinition> = await import(
+    new URL("actor.ts", WORKERS[kind]).href
+  );
+  return module[kind]!;
+}
 
 /** Starts the tree for one command, traced and hosted as the user asked. */
 export async function startTree(

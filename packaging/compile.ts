@@ -8,14 +8,14 @@
  * @module
  */
 import config from "../deno.json" with { type: "json" };
-import { buildPages, exists, NATIVE, PAGE, ROOT, WORKERS } from "./files.ts";
+import { buildPages, COMMANDS, exists, NATIVE, PAGE, ROOT, WORKERS } from "./files.ts";
 
 const NO_BASE = 3;
 const WRONG_BASE = 4;
 
 const output = Deno.args[0] ?? `${ROOT}dist/warp`;
 buildPages();
-const includes = [...WORKERS, "deno.json", PAGE];
+const includes = [...COMMANDS, ...WORKERS, "deno.json", PAGE];
 if (exists(`${ROOT}${NATIVE}`)) includes.push(NATIVE);
 else console.error("compile: the C kernels are left out (deno task build:native makes them)");
 

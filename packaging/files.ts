@@ -7,13 +7,20 @@ import { fileURLToPath } from "node:url";
 
 export const ROOT = fileURLToPath(new URL("../", import.meta.url));
 
-/** Worker entries: loaded by URL, so nothing imports them. */
-export const WORKERS = [...Deno.readDirSync(`${ROOT}actors`)]
+const FOLDERS = [...Deno.readDirSync(`${ROOT}actors`)]
   .filter(({ isDirectory }) => isDirectory)
-  .map(({ name }) => `actors/${name}/worker.ts`)
-  .concat("hub/worker.ts")
-  .filter((path) => exists(`${ROOT}${path}`))
-  .sort();
+  .map(({ name }) => `actors/${name}`)
+  .concat("hub", "kernels");
+
+/** Entries that are loaded by URL, so nothing imports them: those of Workers, and the commands. */
+export const WORKERS = entriesNamed("worker.ts");
+export const COMMANDS = entriesNamed("cli.ts");
+
+function entriesNamed(name: string): string[] {
+  return FOLDERS.map((folder) => `${folder}/${name}`)
+    .filter((path) => exists(`${ROOT}${path}`))
+    .sort();
+}
 
 /** Sources of the program, without tests, benchmarks and documents. */
 export const SOURCES = ["cli.ts", "mod.ts", "actors", "hub", "kernels", "LICENSE"];

@@ -84,6 +84,7 @@ const WORLDLY: Record<string, string> = {
   "actors/runtime/fault.ts": "reads WARP_FAULT",
   "actors/runtime/host.ts": "runs actors: timers",
   "actors/runtime/link.ts": "deadlines of calls",
+  "actors/runtime/ready_workers.ts": "starts Workers",
   "actors/runtime/report_progress.ts": "ticks while a command runs",
   "actors/runtime/supervisor.ts": "heartbeats, back-off",
   "actors/runtime/trace.ts": "writes traces",
@@ -151,7 +152,7 @@ interface Import {
 
 const IMPORT = new RegExp(
   [
-    /^\s*(?:import|export)(?<type>\s+type)?\b[^;'"]*?["'](?<fixed>\.[^"']+)["']/,
+    /^\s*(?:import|export)(?<type>\s+type)?\b[^;='"(]*?["'](?<fixed>\.[^"']+)["']/,
     /\bimport\(\s*["'](?<dynamic>\.[^"']+)["']/,
     /\bnew URL\(\s*["'](?<worker>\.[^"']+\.ts)["']/,
   ].map(({ source }) => source).join("|"),
@@ -175,7 +176,7 @@ const show = ({ file, target }: Import) => `${file} → ${target}`;
 function heightOf(file: string): number {
   if (file === "deno.json") return -1; // version and name; data
   if (isCommandLine(file) || file === "mod.ts") return LAYERS.length + 1;
-  if (file === "actors/root.ts") return LAYERS.length;
+  if (file === "actors/root.ts" || file === "actors/workers.ts") return LAYERS.length;
   const [top, folder] = file.split("/") as [string, string];
   const height = LAYERS.indexOf(top === "actors" ? folder : top);
   assert.ok(height >= 0, `${file} belongs to no subsystem of this test`);
@@ -196,11 +197,11 @@ Deno.test("imports point one way: base, kernels, runtime, cipher, chunker, devic
   assert.deepEqual(reasons, [], "imports types only");
 });
 
-Deno.test("actors are imported by their Worker and by the root, Workers by the root alone", () => {
+Deno.test("actors are imported by their Worker alone, Workers by the list of them", () => {
   const wrong = imports.filter(({ file, target, kind }) => {
-    if (target.endsWith("/worker.ts")) return file !== "actors/root.ts" || kind !== "worker";
+    if (target.endsWith("/worker.ts")) return file !== "actors/workers.ts" || kind !== "worker";
     if (!target.endsWith("/actor.ts")) return false;
-    return file !== "actors/root.ts" && file !== target.replace("actor.ts", "worker.ts");
+    return file !== target.replace("actor.ts", "worker.ts");
   });
   assert.deepEqual(wrong.map(show), []);
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { exists, NATIVE, TEST_ONLY, WORKERS } from "../packaging/files.ts";
+import { COMMANDS, exists, NATIVE, TEST_ONLY, WORKERS } from "../packaging/files.ts";
 import { ROOT, sh, text, withTempDir } from "./support/warp.ts";
 
 const task = (script: string, args: string[], env: Record<string, string> = {}) =>
@@ -122,7 +122,7 @@ Deno.test("compile embeds every Worker, every source and the C kernels", async (
     const tail = new Uint8Array(file.statSync().size - start);
     for (let at = 0; at < tail.length;) at += file.readSync(tail.subarray(at))!;
     const embedded = Buffer.from(tail.buffer);
-    const parts = [...WORKERS, "cli.ts", "deno.json", "kernels/aead/system.ts"];
+    const parts = [...COMMANDS, ...WORKERS, "cli.ts", "deno.json", "kernels/aead/system.ts"];
     parts.push("actors/cipher/cli.ts", "kernels/cli.ts", "actors/archive/commands.ts");
     if (exists(`${ROOT}${NATIVE}`)) {
       parts.push(

@@ -127,6 +127,8 @@ export interface VerbEntry {
   summary: string;
   /** Imports the command's module: nothing of it is loaded before. */
   load: () => Promise<CommandSpec>;
+  /** Begins what takes time and every run needs, before the command is loaded. */
+  prepare?: () => void;
 }
 
 /** Names, one or two words, in the order in which the help lists them. */

@@ -72,17 +72,20 @@ async function plan(table: VerbTable, argv: readonly string[]): Promise<Plan> {
   }
   const { name, rest } = resolved;
   const entry = table[name]!;
+  const given = [...before, ...rest];
+  const isHelp = hasFlag(given, "--help", "-h");
+  if (!isHelp && !hasFlag(given, "--single-thread")) entry.prepare?.();
   const spec = await entry.load();
   const intercepted = spec.intercept?.(rest);
   if (intercepted !== undefined) {
     return { kind: "run", spec, options: intercepted, globals: globalsForFailure(before) };
   }
-  if (hasFlag(rest, "--help", "-h") || hasFlag(before, "--help", "-h")) {
+  if (isHelp) {
     const { commandHelp } = await import("./command_help.ts");
     return { kind: "text", text: commandHelp(name, entry.summary, spec) };
   }
   const { parseCommand } = await import("./command_line.ts");
-  const { globals, options } = parseCommand(name, spec, [...before, ...rest]);
+  const { globals, options } = parseCommand(name, spec, given);
   return { kind: "run", spec, options, globals };
 }
 

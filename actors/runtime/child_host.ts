@@ -7,6 +7,7 @@ import { toWireError, type WireError } from "../base/errors.ts";
 import { ActorHost } from "./actor_host.ts";
 import type { ChildSpec } from "./child_spec.ts";
 import type { FromActor, ToActor } from "./protocol.ts";
+import { takeWorker } from "./ready_workers.ts";
 
 export interface ChildEvents {
   message(message: FromActor): void;
@@ -27,10 +28,13 @@ export interface ChildHost {
 }
 
 export function startWorker(spec: ChildSpec, events: ChildEvents): ChildHost {
-  const options = spec.permissions === undefined
-    ? { type: "module" as const, name: spec.id }
-    : { type: "module" as const, name: spec.id, deno: { permissions: spec.permissions } };
-  const worker = new Worker(spec.entry, options);
+  const worker = spec.permissions === undefined
+    ? takeWorker(spec.entry) ?? new Worker(spec.entry, { type: "module", name: spec.id })
+    : new Worker(spec.entry, {
+      type: "module",
+      name: spec.id,
+      deno: { permissions: spec.permissions },
+    });
   const stop = new SharedArrayBuffer(4);
   worker.onmessage = (event: MessageEvent<FromActor>) => events.message(event.data);
   worker.onerror = (event) => {
