@@ -1,5 +1,6 @@
 /**
- * What Deno does not offer of a TCP socket: the congestion control of the sending side.
+ * What Deno does not offer of a TCP socket: the congestion control of the sending side, and how much waits
+ * in the kernel.
  *
  * On a path that loses one packet in two hundred, CUBIC sends a hundredth of what BBR does
  * (bench/RESULTS.md). The kernel allows it to anybody where an administrator has listed it, and to root.
@@ -7,11 +8,18 @@
  * @module
  */
 import { equal } from "../base/bytes.ts";
+import { KiB } from "../base/units.ts";
 import { parseIpv6 } from "./ticket.ts";
 
 const LIBRARIES = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
 const IPPROTO_TCP = 6;
 const TCP_CONGESTION = 13;
+const TCP_NOTSENT_LOWAT = 25;
+/**
+ * The kernel would take megabytes that it cannot send yet: what is urgent would wait behind them, and a lane
+ * that has become slow would hold them while others are idle.
+ */
+const UNSENT_BYTES_MAX = 256 * KiB;
 /** A network byte order port stands here in sockaddr_in and sockaddr_in6 alike. */
 const PORT_OFFSET = 2;
 /** By address family: where the address stands. */
@@ -41,7 +49,10 @@ function openLibc(): Libc | null {
   return null;
 }
 
-/** BBR where it can be had. What cannot be had is no error: the transfer is slower on bad lines. */
+/**
+ * BBR where it can be had, and short queues. What cannot be had is no error: the transfer is slower on bad
+ * lines.
+ */
 export function tuneSocket(conn: Pick<Deno.Conn, "localAddr" | "remoteAddr">): void {
   libc ??= openLibc();
   if (libc === null) return;
@@ -50,6 +61,8 @@ export function tuneSocket(conn: Pick<Deno.Conn, "localAddr" | "remoteAddr">): v
     if (fd === undefined) return;
     const name = new TextEncoder().encode("bbr");
     libc.setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, name.length);
+    const unsent = new Uint8Array(new Uint32Array([UNSENT_BYTES_MAX]).buffer);
+    libc.setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, unsent, unsent.length);
   } catch {
     // No /proc, or not allowed to look there.
   }
