@@ -63,6 +63,7 @@ const WORLDLY: Record<string, string> = {
   "actors/base/fs/portable.ts": "file system backend",
   "actors/base/node_crypto.ts": "loads node:crypto late",
   "actors/base/output.ts": "standard output and error",
+  "actors/base/pause.ts": "waits",
   "actors/base/prompt.ts": "the terminal",
   "actors/base/shell.ts": "signals and the exit code",
   "actors/base/terminal.ts": "width of the terminal",

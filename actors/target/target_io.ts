@@ -9,10 +9,11 @@
  */
 import type { Bytes } from "../base/bytes.ts";
 import { asWarpError, invariant, WarpError } from "../base/errors.ts";
-import { type FsBackend, type Handle, Stat } from "../base/fs/backend.ts";
+import { type FsBackend, type Handle, type Put, Stat } from "../base/fs/backend.ts";
+import type { RawName } from "../base/fs/raw_name.ts";
 import type { Meta } from "../base/entry.ts";
 import { fsBackend } from "../base/fs/choose.ts";
-import { TargetDirs } from "./target_dirs.ts";
+import { type TargetDir, TargetDirs } from "./target_dirs.ts";
 import { applyLinkMeta, applyMeta, type MetaRules, plainMeta } from "./target_meta.ts";
 import { type NewFile, TemporaryFile } from "./target_file.ts";
 import { PathSet } from "./target_path_set.ts";
@@ -48,6 +49,15 @@ export interface ExistingFile {
   readonly size: number;
   read(bytes: Bytes, offset: number): number;
   close(): void;
+}
+
+/** A file whose content is all here. */
+export interface WholeFile {
+  path: Bytes;
+  /** Where it stands in the content that comes with it. */
+  start: number;
+  end: number;
+  meta: TargetMeta;
 }
 
 export interface TargetOptions {
@@ -170,6 +180,47 @@ export class ExtractTarget {
     } finally {
       this.#dirs.unpin(dir);
     }
+  }
+
+  /**
+   * As {@link putFile} for each, beside this thread; `content`, in which they stand, stays as it is until
+   * then. Which of them were made.
+   */
+  async putFiles(files: readonly WholeFile[], content: Bytes): Promise<boolean[]> {
+    const isMade = files.map(() => false);
+    const puts: (Put & { file: number; parent: RawName; pinned: TargetDir })[] = [];
+    try {
+      for (const [file, { path, start, end, meta: wanted }] of files.entries()) {
+        const meta = plainMeta(wanted, this.#rules, this.#isForced);
+        if (meta === undefined) continue;
+        try {
+          const { parent, name } = splitPath(path);
+          const pinned = this.#dirs.pin(parent);
+          const temporary = temporaryName();
+          puts.push({
+            dir: pinned.handle,
+            temporary,
+            name,
+            start,
+            end,
+            meta,
+            file,
+            parent,
+            pinned,
+          });
+        } catch {
+          // The long way says what is wrong.
+        }
+      }
+      const results = await this.#backend.putMany(puts, content);
+      for (const [i, { file, parent, name }] of puts.entries()) {
+        isMade[file] = results[i]!;
+        if (results[i]!) this.#files.add(parent, name);
+      }
+    } finally {
+      for (const { pinned } of puts) this.#dirs.unpin(pinned);
+    }
+    return isMade;
   }
 
   /** What stands at `path`, if it is a regular file; no symbolic link is followed. */

@@ -61,7 +61,7 @@ export const transfer = defineActor<TransferProtocol, TransferState, TransferIni
             sendJob(session, tools, chunker, request, transferId, progress, isDryRun)
           );
         },
-        !isDryRun && isAtLeast(MEASURE_FROM_BYTES, request.sources, request.excludes),
+        () => !isDryRun && isAtLeast(MEASURE_FROM_BYTES, request.sources, request.excludes),
       );
       return yield* events.follow(entered(state, work), () => progress);
     },

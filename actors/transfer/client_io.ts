@@ -57,7 +57,7 @@ const MEASURE_S = 0.3;
 /**
  * Dials and proves who we are. When `signal` aborts later, the peer is told (CANCEL).
  *
- * @param isLarge so much is to be sent that it pays to measure the carriers first
+ * @param isLarge whether so much is to be sent that it pays to measure the carriers first
  * @throws {WarpError} E_NETWORK, E_PEER_REFUSED, E_PEER_GONE, E_TICKET, ...
  */
 export async function dialSession(
@@ -66,7 +66,7 @@ export async function dialSession(
   policy: CarrierPolicy,
   request: SessionRequest,
   signal: AbortSignal,
-  isLarge = false,
+  isLarge = () => false,
 ): Promise<ClientSession> {
   const { dialled: { dialer, control }, reason } = await dialChosen(
     target,
@@ -171,10 +171,10 @@ async function dialChosen(
   identity: Identity,
   policy: CarrierPolicy,
   signal: AbortSignal,
-  isLarge: boolean,
+  isLarge: () => boolean,
 ): Promise<Chosen> {
   const figures = policy === "auto" ? readFigures(target.key) : {};
-  const plan = planCarrier(policy, figures, isLarge, Date.now());
+  const plan = planCarrier(policy, figures, policy === "auto" && isLarge(), Date.now());
   if (plan.way === "measure") return await dialMeasured(target, identity, signal);
   const { carrier, isOpen } = plan;
   const { dialled, reason } = await dialPreferred(carrier, isOpen, target, signal);

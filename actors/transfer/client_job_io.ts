@@ -5,6 +5,7 @@
  * @module
  */
 import { asWarpError, isWarpError, WarpError } from "../base/errors.ts";
+import { pause } from "../base/pause.ts";
 import { signerOfIdentity } from "../cipher/key_file.ts";
 import { keepFigure } from "./carrier_figures_io.ts";
 import { type ClientSession, dialSession, type Identity } from "./client_io.ts";
@@ -38,17 +39,19 @@ export async function runClient(
   events: Events,
   signal: AbortSignal,
   job: Job,
-  /** So much is to be sent that the carriers are worth measuring. */
-  isLarge = false,
+  /** Whether so much is to be sent that the carriers are worth measuring. */
+  isLarge = () => false,
 ): Promise<TransferResult> {
   const identity = signerOfIdentity(request.identity);
   let lostAt: number | undefined;
   for (let attempt = 0;; attempt++) {
     let session: ClientSession | undefined;
     const connectedAt = performance.now();
+    const isFirst = attempt === 0;
     try {
       const { target, carrier: policy } = request;
-      session = await dialSession(target, identity, policy, want, signal, isLarge && attempt === 0);
+      const mayMeasure = () => isFirst && isLarge();
+      session = await dialSession(target, identity, policy, want, signal, mayMeasure);
       const { carrier, remote } = session.control.lane;
       events.note("connected", `connected to ${remote} over ${carrier}: ${session.reason}`, {
         remote,
@@ -127,18 +130,4 @@ function growLanes(session: ClientSession): () => void {
     rate = Math.max(rate, current);
   }, GROW_EVERY_MS);
   return () => clearInterval(timer);
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener("abort", onAbort);
-      resolve();
-    }, ms);
-    signal.addEventListener("abort", onAbort, { once: true });
-  });
 }

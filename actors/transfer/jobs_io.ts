@@ -9,6 +9,7 @@ import { defaultTable } from "../../kernels/boundary/spec.ts";
 import { utf8 } from "../base/bytes.ts";
 import { isWarpError, WarpError } from "../base/errors.ts";
 import { nodeCrypto } from "../base/node_crypto.ts";
+import { pause } from "../base/pause.ts";
 import { chunkSizes, DEFAULT_CHUNK_AVG } from "../chunker/chunk_sizes.ts";
 import type { ChunkerProtocol } from "../chunker/protocol.ts";
 import type { ActorRef } from "../runtime/actor_ref.ts";
@@ -30,6 +31,8 @@ import { sizeOf } from "./source_size_io.ts";
 
 const OPEN_DEADLINE_MS = 60_000;
 const SLABS = 12;
+/** What is over sooner needs no estimate of the time it will take. */
+const TOTAL_AFTER_MS = 700;
 
 export interface JobTools {
   kernels: KernelSet;
@@ -155,6 +158,7 @@ async function tellTotal(
   signal: AbortSignal,
 ): Promise<void> {
   try {
+    await pause(TOTAL_AFTER_MS, signal);
     const size = await sizeOf(sources, excludes, signal);
     if (size === null) return;
     progress.bytesTotal = size.bytes;

@@ -15,7 +15,7 @@ import { isWithin } from "../base/path_order.ts";
 import { KiB, MiB } from "../base/units.ts";
 import type { Blake3, Boundary, BoundaryParams } from "../../kernels/kernel.ts";
 import type { Problem } from "../chunker/protocol.ts";
-import type { ExistingFile, ExtractTarget, TargetFile } from "../target/target_io.ts";
+import type { ExistingFile, ExtractTarget, TargetFile, WholeFile } from "../target/target_io.ts";
 import type { Holdings } from "./holdings.ts";
 import { Bitmap, type Page } from "./manifest.ts";
 
@@ -75,6 +75,11 @@ interface LandingFile {
 interface Placement {
   file: LandingFile;
   offset: number;
+}
+
+/** A file that is all in one run. */
+interface Whole extends WholeFile {
+  file: LandingFile;
 }
 
 interface OpenPage {
@@ -181,6 +186,7 @@ export class Landing {
       this.#write(place, content.subarray(start, end), writes);
     };
     const done: Placement[] = [];
+    const whole: Whole[] = [];
     for (let i = first; i < first + count; i++) {
       const length = page.lengths[i]!;
       const key = this.#key(page, i);
@@ -192,7 +198,7 @@ export class Landing {
       for (const [k, place] of places.entries()) {
         done.push(place);
         if (k > 0) this.bytesHad += length; // it came once
-        if (this.#putWhole(place.file, page, i, first + count, content, at)) continue;
+        if (isWhole(place.file, page, i, first + count, at, whole)) continue;
         const goesOn = k === 0 && pending !== undefined && pending.place.file === place.file &&
           pending.place.offset + (pending.end - pending.start) === place.offset &&
           pending.end === at;
@@ -207,6 +213,7 @@ export class Landing {
       at += length;
     }
     flush();
+    if (whole.length > 0) writes.push(this.#putWhole(whole, content));
     await settle(writes);
     this.bytesCame += content.length;
     for (const { file } of done) {
@@ -669,30 +676,20 @@ export class Landing {
     });
   }
 
-  /** A file that comes in one run is made in one go. */
-  #putWhole(
-    file: LandingFile,
-    page: Page,
-    i: number,
-    end: number,
-    content: Bytes,
-    at: number,
-  ): boolean {
-    const { whole, entry } = file;
-    if (whole === undefined || entry === undefined || whole.batch !== page.batch) return false;
-    if (whole.bytes !== entry.size) return false; // there are holes
-    if (file.isDropped && i > whole.first) return true;
-    if (i !== whole.first || whole.first + whole.count > end || file.isDropped) return false;
-    const isMade = this.#o.target.putFile(
-      file.path,
-      content.subarray(at, at + entry.size),
-      entry.meta,
-    );
-    if (!isMade) return false;
-    this.files++;
-    file.isDropped = true; // done
-    this.#o.holdings.add(file.path, concat(...file.ids), file.offsets);
-    return true;
+  /** Files that came in one run are made in one go. */
+  async #putWhole(whole: readonly Whole[], content: Bytes): Promise<void> {
+    const isMade = await this.#o.target.putFiles(whole, content);
+    const writes: Promise<void>[] = [];
+    for (const [i, { file, start, end }] of whole.entries()) {
+      if (isMade[i]!) {
+        this.files++;
+        this.#o.holdings.add(file.path, concat(...file.ids), file.offsets);
+        continue;
+      }
+      file.isDropped = false;
+      this.#write({ file, offset: 0 }, content.subarray(start, end), writes);
+    }
+    await settle(writes);
   }
 
   #finishFile(file: LandingFile): void {
@@ -754,6 +751,28 @@ export function leftoverPrefix(transferId: Bytes, blake3: Blake3): string {
   const digest = new Uint8Array(ID_BYTES);
   blake3.hash(transferId, digest);
   return `.warp-${toHex(digest.subarray(0, 6))}-`;
+}
+
+/**
+ * Whether chunk `i`, which stands at `at` of a run that ends before chunk `end`, belongs to a file that is all
+ * in this run: with its first chunk it is added to `whole`.
+ */
+function isWhole(
+  file: LandingFile,
+  page: Page,
+  i: number,
+  end: number,
+  at: number,
+  whole: Whole[],
+): boolean {
+  const { whole: chunks, entry, path } = file;
+  if (chunks === undefined || entry === undefined || chunks.batch !== page.batch) return false;
+  if (chunks.bytes !== entry.size) return false; // there are holes
+  if (file.isDropped && i > chunks.first) return true;
+  if (i !== chunks.first || chunks.first + chunks.count > end || file.isDropped) return false;
+  whole.push({ file, path, start: at, end: at + entry.size, meta: entry.meta });
+  file.isDropped = true; // nothing else is to be made of it
+  return true;
 }
 
 /** The next chunk of the run, and no hole before it. */

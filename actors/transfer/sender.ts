@@ -148,28 +148,34 @@ export class Sender {
 
   #pages = 0;
 
+  /** The next slab of the sources. */
+  async #next(): Promise<{ slab: SlabRef; batch: Batch }> {
+    const { chunker, signal } = this.#tools;
+    const slab = await this.#pool.waitLoan(signal);
+    const buffer = this.#pool.buffer(slab);
+    const call = chunker.call("next", { slab: buffer }, { deadlineMs: NEXT_DEADLINE_MS, signal });
+    return { slab, batch: await call };
+  }
+
   /** Reads the sources page by page, as far ahead as slabs and the peer's window allow. */
   async #offer(): Promise<void> {
-    const { chunker, blake3, signal } = this.#tools;
+    const { blake3 } = this.#tools;
     const { control, caps } = this.#session;
-    for (;;) {
-      while (this.#unsettled.size >= caps.window || this.#isPaused) {
-        await this.#tasks.until(new Promise<void>((resolve) => this.#mayOffer = resolve));
-      }
-      const slab = await this.#tasks.until(this.#pool.waitLoan(signal));
-      const buffer = this.#pool.buffer(slab);
-      const call = chunker.call("next", { slab: buffer }, { deadlineMs: NEXT_DEADLINE_MS, signal });
-      const batch: Batch = await this.#tasks.until(call);
-      this.problems.push(...batch.problems);
+    for (let upcoming = this.#next();;) {
+      const { slab, batch } = await this.#tasks.until(upcoming);
       const { cuts, entries, isLast } = batch;
+      // The chunker reads on while this page is hashed and told of.
+      if (!isLast) upcoming = this.#next();
+      upcoming.catch(() => {});
+      this.problems.push(...batch.problems);
       if (entries.length === 0 && cuts.length === 0) {
         this.#pool.giveBack(slab);
         if (isLast) return;
         continue;
       }
+      const view = this.#pool.view(slab);
       const starts = Float64Array.from([0, ...cuts]);
       const ids = new Uint8Array(32 * cuts.length);
-      const view = new Uint8Array(buffer);
       if (blake3.hashManyLater === undefined) blake3.hashMany(view, starts, ids);
       else await this.#tasks.until(blake3.hashManyLater(view, starts, ids));
       const lengths = Uint32Array.from(cuts, (end, i) => end - starts[i]!);
@@ -182,6 +188,9 @@ export class Sender {
         0,
       );
       this.sums.bytesOffered += bytes + inline;
+      while (this.#unsettled.size >= caps.window || this.#isPaused) {
+        await this.#tasks.until(new Promise<void>((resolve) => this.#mayOffer = resolve));
+      }
       this.#held.set(page.batch, { slab, lengths, starts, bytes, runs: 0 });
       this.#unsettled.set(page.batch, bytes + inline);
       await this.#tasks.until(control.send(FRAME.manifest, encodePage(page)));

@@ -102,4 +102,13 @@ int32_t warp_file_put(int32_t dir, const char *temporary, const char *name,
   if (error != 0) unlinkat(dir, temporary, 0);
   return -error;
 }
+
+void warp_files_put(const struct warp_put *puts, uint32_t count, const char *names,
+                    const uint8_t *data, int32_t *results) {
+  for (uint32_t i = 0; i < count; i++) {
+    const struct warp_put *p = &puts[i];
+    results[i] =
+        warp_file_put(p->dir, names + p->temporary, names + p->name, &p->file, data + p->start);
+  }
+}
 #endif

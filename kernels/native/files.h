@@ -33,4 +33,17 @@ struct warp_new_file {
  * content, owner, mode and time, then renamed to `name`. 0, or a negative errno; then there is neither. */
 WARP_EXPORT int32_t warp_file_put(int32_t dir, const char *temporary, const char *name,
                                   const struct warp_new_file *file, const uint8_t *data);
+
+/* One of many: where its names begin among `names`, each zero-terminated, and its content in `data`. */
+struct warp_put {
+  struct warp_new_file file;
+  uint64_t start;
+  int32_t dir;
+  uint32_t temporary, name;
+  uint32_t reserved;
+};
+
+/* warp_file_put for each, in order; `results` has what each returned. */
+WARP_EXPORT void warp_files_put(const struct warp_put *puts, uint32_t count, const char *names,
+                                const uint8_t *data, int32_t *results);
 #endif

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { JsonRun } from "../support/json_run.ts";
-import { hasMoved, moved, resumed, unfinished, withScene } from "../support/scene.ts";
+import { FILE_BYTES, hasMoved, moved, resumed, unfinished, withScene } from "../support/scene.ts";
 import { listen } from "../support/transfer.ts";
 import { expectWarp, sh, text } from "../support/warp.ts";
 
@@ -60,7 +60,7 @@ Deno.test("a receiver that is interrupted ends the sender; the ticket stays good
       env: b.env,
     });
     const received = JSON.parse(text(stdout).trim().split("\n").at(-1)!);
-    assert.ok(moved(received) < 8 << 20);
+    assert.ok(moved(received) < FILE_BYTES);
     assert.equal((await again.ended()).code, 0);
     await sh(`cmp '${dir}/file' '${dir}/out/file'`);
   });

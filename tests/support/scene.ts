@@ -1,5 +1,5 @@
 /**
- * Two machines and a file of 8 MiB between them: a transfer to be interrupted, and gone on with.
+ * Two machines and a file of 20 MiB between them: a transfer to be interrupted, and gone on with.
  *
  * @module
  */
@@ -7,6 +7,8 @@ import assert from "node:assert/strict";
 import { endRuns, type LogLine } from "./json_run.ts";
 import { type Machine, makeMachine } from "./transfer.ts";
 import { expectWarp, sh, text, withTempDir } from "./warp.ts";
+
+export const FILE_BYTES = 20 << 20;
 
 export interface Scene {
   dir: string;
@@ -17,7 +19,7 @@ export interface Scene {
 export async function withScene(use: (scene: Scene) => Promise<void>): Promise<void> {
   await withTempDir(async (dir) => {
     const [a, b] = await Promise.all([makeMachine(`${dir}/a`), makeMachine(`${dir}/b`)]);
-    await sh(`head -c 8M /dev/urandom > '${dir}/file'`);
+    await sh(`head -c ${FILE_BYTES} /dev/urandom > '${dir}/file'`);
     await use({ dir, a, b }).finally(endRuns);
   });
 }
@@ -35,6 +37,6 @@ export async function resumed({ dir, a }: Scene, into: string): Promise<void> {
   const args = ["resume", await unfinished(a), "--json"];
   const { stdout } = await expectWarp(0, args, { env: a.env });
   const sent = JSON.parse(text(stdout).trim().split("\n").at(-1)!);
-  assert.ok(moved(sent) < 8 << 20, "what was verified does not travel again");
+  assert.ok(moved(sent) < FILE_BYTES, "what was verified does not travel again");
   await sh(`cmp '${dir}/file' '${into}/file'`);
 }

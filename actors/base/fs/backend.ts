@@ -70,6 +70,17 @@ export interface NewFileMeta {
   isReplacing: boolean;
 }
 
+/** One of many small files to be made. */
+export interface Put {
+  dir: Handle;
+  temporary: RawName;
+  name: RawName;
+  /** Where its content stands among that of all. */
+  start: number;
+  end: number;
+  meta: NewFileMeta;
+}
+
 /** Whole small files in one call each. Names end with NUL; errors are error numbers, negated. */
 export interface SmallFiles {
   /**
@@ -79,6 +90,8 @@ export interface SmallFiles {
   take(dir: Handle, name: Bytes, buffer: Bytes, statx: Bytes): Taken | number | null;
   /** Makes a file under a temporary name, then renames it. On an error there is neither. */
   put(dir: Handle, temporary: Bytes, name: Bytes, data: Bytes, meta: NewFileMeta): number;
+  /** As `put` for each, beside this thread. `data` stays as it is until then. */
+  putMany(puts: readonly Put[], data: Bytes): Promise<Int32Array>;
 }
 
 export interface FsBackend {
@@ -118,7 +131,9 @@ export interface FsBackend {
    * was made, go the long way, which also tells what is wrong.
    */
   put(dir: Handle, temporary: RawName, name: RawName, data: Bytes, meta: NewFileMeta): boolean;
-  /** What `take` and `put` use; without it they do nothing. */
+  /** As `put` for each, beside this thread where that can be; `data` stays as it is until then. */
+  putMany(puts: readonly Put[], data: Bytes): Promise<boolean[]>;
+  /** What `take`, `put` and `putMany` use; without it they do nothing. */
   useSmallFiles(calls: SmallFiles | undefined): void;
   /** Where the first `size` bytes hold data; holes are left out. */
   segments(file: Handle, size: number): Segment[];

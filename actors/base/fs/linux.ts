@@ -11,6 +11,7 @@ import type {
   FsBackend,
   Handle,
   NewFileMeta,
+  Put,
   Segment,
   SmallFiles,
   Stat,
@@ -214,6 +215,11 @@ export class LinuxBackend implements FsBackend {
     return this.#smallFiles.put(dir, own, this.#terminate(name, this.#name), data, meta) === 0;
   }
 
+  async putMany(puts: readonly Put[], data: Bytes): Promise<boolean[]> {
+    if (this.#smallFiles === undefined || puts.some(isTooLong)) return puts.map(() => false);
+    return Array.from(await this.#smallFiles.putMany(puts, data), (result) => result === 0);
+  }
+
   truncate(file: Handle, size: number): void {
     if (this.#call.ftruncate(file, BigInt(size)) !== 0) this.#fail("set the size of the file");
   }
@@ -351,4 +357,9 @@ export class LinuxBackend implements FsBackend {
   #fail(action: string): never {
     throw systemError(action, errnoName(this.#libc.errno()));
   }
+}
+
+/** The long way says so. */
+function isTooLong({ name, temporary }: Put): boolean {
+  return name.length >= NAME_BYTES || temporary.length >= NAME_BYTES;
 }

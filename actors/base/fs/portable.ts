@@ -8,7 +8,7 @@ import * as fs from "node:fs";
 import { dirname, join } from "node:path";
 import type { Bytes } from "../bytes.ts";
 import { WarpError } from "../errors.ts";
-import type { FileType, FsBackend, Handle, Segment, Stat } from "./backend.ts";
+import type { FileType, FsBackend, Handle, Put, Segment, Stat } from "./backend.ts";
 import { isErrno, systemError } from "./errno.ts";
 import { rawFromText, type RawName, showRaw, textFromRaw } from "./raw_name.ts";
 
@@ -119,6 +119,10 @@ export class PortableBackend implements FsBackend {
 
   put(): boolean {
     return false;
+  }
+
+  putMany(puts: readonly Put[]): Promise<boolean[]> {
+    return Promise.resolve(puts.map(() => false));
   }
 
   useSmallFiles(): void {

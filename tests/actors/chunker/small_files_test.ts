@@ -116,3 +116,51 @@ test("put() makes the file with its content and metadata, or nothing", async () 
     }
   });
 });
+
+test("putMany() makes those that can be made, and says which", async () => {
+  await withTempDir(async (dir) => {
+    fsBackend.useSmallFiles(calls);
+    Deno.mkdirSync(`${dir}/inner`);
+    Deno.writeTextFileSync(`${dir}/taken`, "mine");
+    Deno.symlinkSync("/etc/passwd", `${dir}/.waits`);
+    const root = fsBackend.openRoot(dir), inner = fsBackend.openDir(root, "inner");
+    const data = noise(100_000, 3);
+    const put = (dir: number, temporary: string, name: string, start: number, end: number) => ({
+      ...{ dir, temporary, name, start, end },
+      meta: { ...META, mtimeS: META.mtimeS + start },
+    });
+    try {
+      const made = await fsBackend.putMany([
+        put(root, ".1", "first", 0, 10),
+        put(inner, ".2", "\u00e9\u00ff", 10, 70_000),
+        put(root, ".3", "taken", 70_000, 70_001),
+        put(root, ".waits", "linked", 70_001, 70_002),
+        put(root, ".5", "empty", 5, 5),
+        put(root, ".6", "inner", 0, 1),
+        put(root, ".7", "no/such", 0, 1),
+        put(root, ".8", "last", 99_999, 100_000),
+      ], data);
+      assert.deepEqual(made, [true, true, false, false, true, false, false, true]);
+      const name = fsBackend.list(inner);
+      assert.deepEqual(name, ["\u00e9\u00ff"], "names are bytes");
+      const at = (path: string) => Deno.readFileSync(`${dir}/${path}`);
+      assert.deepEqual(at("first"), data.slice(0, 10));
+      assert.deepEqual(at("last"), data.slice(99_999));
+      assert.equal(at("empty").length, 0);
+      assert.equal(new TextDecoder().decode(at("taken")), "mine");
+      assert.equal(
+        Deno.statSync(`${dir}/last`).mtime!.getTime(),
+        (META.mtimeS + 99_999) * 1e3 + 123,
+      );
+      assert.equal(Deno.statSync(`${dir}/first`).mode! & 0o7777, 0o640);
+      const names = [...Deno.readDirSync(dir)].map(({ name }) => name).sort();
+      assert.deepEqual(names, [".waits", "empty", "first", "inner", "last", "taken"]);
+      assert.deepEqual(await fsBackend.putMany([], data), []);
+      const long = "n".repeat(5000);
+      assert.deepEqual(await fsBackend.putMany([put(root, ".9", long, 0, 1)], data), [false]);
+    } finally {
+      fsBackend.close(inner);
+      fsBackend.close(root);
+    }
+  });
+});
