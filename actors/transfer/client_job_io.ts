@@ -19,7 +19,7 @@ const NEAR_MS = 3;
 const LANES_NEAR = 2;
 /** TCP with BBR fills a long line with few lanes, and loses by more: bench/RESULTS.md. */
 const LANES_TCP = 3;
-const LANES_QUIC = 4;
+const LANES_QUIC = 12;
 const GROW_EVERY_MS = 400;
 /** Lanes are added while that brings at least this much. */
 const GAIN_MIN = 1.05;

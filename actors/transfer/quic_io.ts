@@ -9,6 +9,7 @@ import { WarpError } from "../base/errors.ts";
 import { deviceHostname, trustAnchorPem } from "./certificate.ts";
 import type { Dialer, Lane, LaneListener } from "./lane.ts";
 import { type Endpoint, formatEndpoint } from "./peer_address.ts";
+import { tuneDatagrams } from "./socket_io.ts";
 import { ALPN, type DeviceCertificate, dialError, laneError, listenError } from "./tls_io.ts";
 
 const DIAL_TIMEOUT_MS = 5_000;
@@ -87,6 +88,7 @@ export class QuicDialer implements Dialer {
   readonly #endpoint: Endpoint;
   readonly #key: Bytes;
   #connection: Promise<Deno.QuicConn> | undefined;
+  #socket: Deno.QuicEndpoint | undefined;
 
   constructor(endpoint: Endpoint, key: Bytes) {
     this.#endpoint = endpoint;
@@ -111,7 +113,7 @@ export class QuicDialer implements Dialer {
   }
 
   close(): void {
-    this.#connection?.then((conn) => conn.close({ closeCode: 0, reason: "" }), () => {});
+    this.#socket?.close({ closeCode: 0, reason: "" });
   }
 
   async #connect(): Promise<Deno.QuicConn> {
@@ -121,10 +123,13 @@ export class QuicDialer implements Dialer {
       });
     }
     const { host: hostname, port } = this.#endpoint;
+    const endpoint = this.#socket = new Deno.QuicEndpoint();
+    tuneDatagrams(endpoint.addr.port);
     const conn = await abortable(
       Promise.resolve(Deno.connectQuic({
         hostname,
         port,
+        endpoint,
         serverName: deviceHostname(this.#key),
         caCerts: [trustAnchorPem(this.#key)],
         alpnProtocols: [ALPN],
@@ -165,6 +170,7 @@ export class QuicListener implements LaneListener {
   private constructor(endpoint: Deno.QuicEndpoint, listener: Deno.QuicListener) {
     this.#endpoint = endpoint;
     this.port = endpoint.addr.port;
+    tuneDatagrams(this.port);
     void this.#acceptAll(listener);
   }
 

@@ -1,6 +1,6 @@
 /**
- * What Deno does not offer of a TCP socket: the congestion control of the sending side, and how much waits
- * in the kernel.
+ * What Deno does not offer of a socket: of TCP the congestion control of the sending side, and how much waits
+ * in the kernel; of UDP how much may arrive while this process is busy.
  *
  * On a path that loses one packet in two hundred, CUBIC sends a hundredth of what BBR does
  * (bench/RESULTS.md). The kernel allows it to anybody where an administrator has listed it, and to root.
@@ -8,10 +8,15 @@
  * @module
  */
 import { equal } from "../base/bytes.ts";
-import { KiB } from "../base/units.ts";
+import { KiB, MiB } from "../base/units.ts";
 import { parseIpv6 } from "./ticket.ts";
 
 const LIBRARIES = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
+const SOL_SOCKET = 1;
+const SO_TYPE = 3;
+const SO_SNDBUF = 7;
+const SO_RCVBUF = 8;
+const SOCK_DGRAM = 2;
 const IPPROTO_TCP = 6;
 const TCP_CONGESTION = 13;
 const TCP_NOTSENT_LOWAT = 25;
@@ -20,6 +25,8 @@ const TCP_NOTSENT_LOWAT = 25;
  * that has become slow would hold them while others are idle.
  */
 const UNSENT_BYTES_MAX = 256 * KiB;
+/** The kernel gives no more than net.core.rmem_max, mostly less than this. */
+const DATAGRAM_BUFFER_BYTES = 4 * MiB;
 /** A network byte order port stands here in sockaddr_in and sockaddr_in6 alike. */
 const PORT_OFFSET = 2;
 /** By address family: where the address stands. */
@@ -30,6 +37,7 @@ const ADDRESS: Readonly<Record<number, { start: number; length: number }>> = {
 
 const SYMBOLS = {
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
+  getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
@@ -61,11 +69,38 @@ export function tuneSocket(conn: Pick<Deno.Conn, "localAddr" | "remoteAddr">): v
     if (fd === undefined) return;
     const name = new TextEncoder().encode("bbr");
     libc.setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, name.length);
-    const unsent = new Uint8Array(new Uint32Array([UNSENT_BYTES_MAX]).buffer);
+    const unsent = number(UNSENT_BYTES_MAX);
     libc.setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, unsent, unsent.length);
   } catch {
     // No /proc, or not allowed to look there.
   }
+}
+
+/**
+ * Room for what arrives at this UDP port: the default holds 2 ms of a fast line, and what finds it full is
+ * lost.
+ */
+export function tuneDatagrams(port: number): void {
+  libc ??= openLibc();
+  if (libc === null) return;
+  const { getsockname, getsockopt, setsockopt } = libc;
+  try {
+    const size = number(DATAGRAM_BUFFER_BYTES);
+    for (const { name } of Deno.readDirSync("/proc/self/fd")) {
+      const fd = Number(name), type = number(0);
+      getsockopt(fd, SOL_SOCKET, SO_TYPE, type, number(type.length));
+      if (type[0] !== SOCK_DGRAM || nameOf(fd, getsockname)?.port !== port) continue;
+      setsockopt(fd, SOL_SOCKET, SO_RCVBUF, size, size.length);
+      setsockopt(fd, SOL_SOCKET, SO_SNDBUF, size, size.length);
+    }
+  } catch {
+    // No /proc, or not allowed to look there.
+  }
+}
+
+/** A C int. */
+function number(value: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(new Int32Array([value]).buffer);
 }
 
 /** The open descriptor with this connection's two ends: a listener has many with its own port. */
