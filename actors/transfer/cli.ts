@@ -196,6 +196,13 @@ export const listenCommand = () =>
       isTicketWanted: option("--ticket", {
         description: message`Print a ticket that lets one more device send.`,
       }),
+      keepS: withDefault(
+        option("--keep", duration(), {
+          description:
+            message`How long files of an interrupted transfer wait to be resumed; 7d by default.`,
+        }),
+        7 * 86_400,
+      ),
       ...limitField(),
       ...serveFields(),
       ...peerFields(),

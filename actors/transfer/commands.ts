@@ -233,6 +233,7 @@ async function sendByTicket(
       },
       offer: sourceOptions(options, sources),
       isOnce: true,
+      keepMs: null,
       limit: options.limit ?? null,
     }),
     onNote,
@@ -286,6 +287,7 @@ export async function listen(options: ListenOptions, io: CommandIo): Promise<num
       ticket: isTicketWanted ? { secret, expires, purpose: "push", boundTo: null } : null,
       offer: null,
       isOnce: false,
+      keepMs: 1000 * options.keepS,
       limit: options.limit ?? null,
     }),
     (note) => {
@@ -433,6 +435,7 @@ export async function live(
         ticket: { secret, expires, purpose, boundTo: null },
         offer: null,
         isOnce: true,
+        keepMs: null,
         limit: limit ?? null,
       }),
       onNote,

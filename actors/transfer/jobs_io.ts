@@ -263,6 +263,7 @@ export async function receiveJob(
     throw error;
   } finally {
     clearInterval(ticker);
+    work?.close();
     landing.release();
   }
 }

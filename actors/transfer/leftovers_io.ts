@@ -18,6 +18,9 @@ const DEPTH_MAX = 200;
 const ENTRIES_AT_ONCE = 512;
 /** A transfer with more names at its top is searched for everywhere. */
 const TOPS_MAX = 64;
+/** A transfer under way says so this often: its note is never old. */
+const REFRESH_MS = 600_000;
+const NOTE_NAME = /^[0-9a-f]{32}\.json$/;
 
 /** Where an unfinished transfer has written. */
 export interface WorkNote {
@@ -32,6 +35,7 @@ export class WorkInProgress {
   readonly #note: WorkNote;
   /** An earlier run of this transfer did not end well. */
   readonly isResumed: boolean;
+  readonly #timer: ReturnType<typeof setInterval>;
 
   constructor(transferId: Bytes, directory: string) {
     this.#path = notePath(toHex(transferId));
@@ -41,6 +45,8 @@ export class WorkInProgress {
     const isSame = before?.directory === directory;
     this.#note = { directory, tops: isSame ? before.tops : [] };
     this.#save();
+    this.#timer = setInterval(() => this.#save(), REFRESH_MS);
+    Deno.unrefTimer(this.#timer as unknown as number);
   }
 
   get tops(): RawName[] | null {
@@ -56,8 +62,15 @@ export class WorkInProgress {
     this.#save();
   }
 
+  /** Nothing is left of it. */
   done(): void {
+    this.close();
     if (this.#path !== undefined) remove(this.#path);
+  }
+
+  /** It ended, well or not. */
+  close(): void {
+    clearInterval(this.#timer);
   }
 
   #save(): void {
@@ -77,6 +90,34 @@ export function takeNote(id: string): WorkNote | undefined {
   const note = readNote(path);
   remove(path);
   return note;
+}
+
+/**
+ * Removes what transfers into `directory` have left that nobody went on with for `ageMs`, and forgets them.
+ *
+ * @param prefixOf how names of files in work of a transfer begin
+ * @returns how many transfers
+ */
+export async function removeAbandoned(
+  directory: string,
+  ageMs: number,
+  prefixOf: (id: string) => string,
+): Promise<number> {
+  const folder = stateFolder("work");
+  if (folder === undefined) return 0;
+  let count = 0;
+  for (const { name } of Deno.readDirSync(folder)) {
+    if (!NOTE_NAME.test(name)) continue;
+    const path = join(folder, name);
+    const note = readNote(path);
+    if (note?.directory !== directory) continue;
+    const age = Date.now() - (Deno.lstatSync(path).mtime?.getTime() ?? Date.now());
+    if (age < ageMs) continue;
+    remove(path);
+    await removeLeftovers(note, prefixOf(name.slice(0, 32)));
+    count++;
+  }
+  return count;
 }
 
 /**

@@ -42,6 +42,7 @@ export interface ListenOptions extends ServeOptions, PeerOptions {
   allowed: readonly string[];
   isForce: boolean;
   isTicketWanted: boolean;
+  keepS: number;
   limit: number | undefined;
 }
 

@@ -38,7 +38,8 @@ export interface TransferNote {
     | "refused"
     | "session"
     | "session-done"
-    | "session-failed";
+    | "session-failed"
+    | "abandoned";
   text: string;
   details: Record<string, string | number | boolean>;
 }
@@ -106,6 +107,8 @@ export interface ServeRequest {
   /** Ends when the ticket's transfer is done. */
   isOnce: boolean;
   limit: number | null;
+  /** How long what was interrupted waits for its sender, in ms; null: for ever. */
+  keepMs: number | null;
 }
 
 export interface ProbeResult {

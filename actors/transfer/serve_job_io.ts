@@ -4,6 +4,7 @@
  * @module
  */
 import type { KernelSet } from "../../kernels/kernel.ts";
+import { fromHex } from "../base/bytes.ts";
 import { asWarpError, isWarpError, WarpError } from "../base/errors.ts";
 import { formatSigner } from "../cipher/public_keys.ts";
 import { createSigner } from "../cipher/signature.ts";
@@ -13,13 +14,17 @@ import type { ChunkerPool } from "./chunker_pool.ts";
 import type { Events } from "./event_queue.ts";
 import type { SessionRequest } from "./handshake.ts";
 import { fetchSource, IDLE_PHASE, noProgress, paceOf, receiveJob, sendJob } from "./jobs_io.ts";
+import { leftoverPrefix } from "./landing.ts";
 import type { LaneListener } from "./lane.ts";
+import { removeAbandoned } from "./leftovers_io.ts";
 import { receiveLive, sendLive } from "./live_io.ts";
 import { answerProbe } from "./probe_io.ts";
 import type { ServeRequest, SourceOptions, TransferProgress, TransferResult } from "./protocol.ts";
 import { QuicListener } from "./quic_io.ts";
 import { type IssuedTicket, type ServerSession, SessionServer } from "./server_io.ts";
 import { deviceCertificate, TlsListener } from "./tls_io.ts";
+
+const CLEAN_EVERY_MS = 3_600_000;
 
 export interface ServeTools {
   kernels: KernelSet;
@@ -84,10 +89,32 @@ export async function serveJob(
     key: formatSigner(publicKey),
     carriers: listeners.map(({ carrier }) => carrier).join(","),
   });
-  await server.run();
+  const stopCleaning = cleanNowAndThen(request, tools);
+  await server.run().finally(stopCleaning);
   if (signal.aborted && result === null) throw signal.reason;
   if (ending !== undefined && result === null) throw ending;
   return result;
+}
+
+/** Files in work whose senders do not come back must not fill the disk. */
+function cleanNowAndThen({ directory, keepMs }: ServeRequest, tools: ServeTools): () => void {
+  if (directory === null || keepMs === null) return () => {};
+  const { events, kernels: { blake3 } } = tools;
+  const clean = async (ageMs: number) => {
+    try {
+      const prefixOf = (id: string) => leftoverPrefix(fromHex(id), blake3);
+      const transfers = await removeAbandoned(directory, ageMs, prefixOf);
+      if (transfers === 0) return;
+      const text = `removed what nobody resumed: ${transfers} interrupted transfer(s)`;
+      events.note("abandoned", text, { transfers });
+    } catch {
+      // The state folder cannot be read, or somebody else was faster: next time.
+    }
+  };
+  void clean(keepMs);
+  // Of what is under way now the note is never that old.
+  const timer = setInterval(() => clean(Math.max(keepMs, CLEAN_EVERY_MS)), CLEAN_EVERY_MS);
+  return () => clearInterval(timer);
 }
 
 function openListeners(request: ServeRequest, own: { cert: string; key: string }): LaneListener[] {

@@ -75,3 +75,46 @@ Deno.test("resume --forget removes what the transfer had not finished, and nothi
     await server.warp.stop();
   });
 });
+
+Deno.test("a listener removes what was interrupted and is not resumed, when its time is over", async () => {
+  await withMachines(async (dir, a, b) => {
+    makeTree(`${dir}/tree`);
+    const allow = ["--allow", a.key, "--host", "127.0.0.1", "--port", "0"];
+    const serve = (...more: string[]) => {
+      const server = new JsonRun(["listen", "--dir", `${dir}/in`, ...allow, ...more], b.env);
+      const stop = async () => {
+        server.kill("SIGINT");
+        await server.ended();
+      };
+      return { server, stop };
+    };
+    const first = serve();
+    const { port } = await first.server.record("listening");
+    const address = `127.0.0.1:${port}#${b.key}`;
+    const sender = new JsonRun(["send", `${dir}/tree`, address, "--limit", "2MB"], a.env);
+    await sender.record("progress", ({ bytes }) => Number(bytes) > 3.5e6);
+    sender.kill("SIGKILL");
+    await sender.ended();
+    await first.server.record("session_failed");
+    await first.stop();
+    const left = await leftovers(`${dir}/in`);
+    assert.ok(left > 0);
+    // Within its time, and in another directory, it waits.
+    const second = serve();
+    await second.server.record("listening");
+    await second.stop();
+    const elsewhere = new JsonRun(
+      ["listen", "--dir", `${dir}/other`, ...allow, "--keep", "0s"],
+      b.env,
+    );
+    await elsewhere.record("listening");
+    elsewhere.kill("SIGINT");
+    await elsewhere.ended();
+    assert.equal(await leftovers(`${dir}/in`), left);
+    const third = serve("--keep", "0s");
+    assert.equal((await third.server.record("abandoned"))["transfers"], 1);
+    assert.equal(await leftovers(`${dir}/in`), 0);
+    await sh(`cmp '${dir}/tree/first/file' '${dir}/in/tree/first/file'`);
+    await third.stop();
+  });
+});
