@@ -8,6 +8,7 @@ import type { Bytes } from "../base/bytes.ts";
 import { WarpError } from "../base/errors.ts";
 import { errnoName, systemError } from "../base/fs/errno.ts";
 import { KiB, MiB } from "../base/units.ts";
+import { whileHeld } from "../base/while_held.ts";
 import type { PipeInput, PipeOutput } from "./pipe.ts";
 
 const LIBRARIES = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
@@ -161,7 +162,7 @@ class LibcOutput implements PipeOutput {
       const rest = bytes.subarray(at) as Uint8Array<ArrayBuffer>;
       let count = this.#hasRoom(rest.length)
         ? libc.symbols.write(fd, rest, BigInt(rest.length))
-        : await libc.symbols.write_later(fd, rest, BigInt(rest.length));
+        : await whileHeld([rest], () => libc.symbols.write_later(fd, rest, BigInt(rest.length)));
       // The errno of another thread cannot be read: ask again in this one.
       if (count < 0) count = libc.symbols.write(fd, rest, BigInt(rest.length));
       if (count < 0) await this.#recover(libc.errno);

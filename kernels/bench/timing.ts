@@ -4,6 +4,7 @@
  * @module
  */
 import { MiB } from "../../actors/base/units.ts";
+import { whileHeld } from "../../actors/base/while_held.ts";
 
 /** One round of work; may be asynchronous. */
 export type Round = () => unknown;
@@ -58,7 +59,7 @@ function openMemcpy(): Memcpy | undefined {
     const { symbols } = Deno.dlopen(name, {
       memcpy: { parameters: ["buffer", "buffer", "usize"], result: "pointer", nonblocking: true },
     });
-    return symbols.memcpy;
+    return (to, from, length) => whileHeld([to, from], () => symbols.memcpy(to, from, length));
   } catch {
     return undefined;
   }

@@ -8,6 +8,7 @@ import type { Backend, Blake3 } from "../kernel.ts";
 import { expectOk, NO_CONTEXT, NO_JOB, Offsets } from "../native/calls.ts";
 import { type NativeSymbols, openNativeLibrary } from "../native/library.ts";
 import { ffiBuffer } from "../system/libraries.ts";
+import { whileHeld } from "../../actors/base/while_held.ts";
 import { checkBatch, checkHash, DIGEST_BYTES } from "./spec.ts";
 
 /** WARP_BLAKE3_* of warp_kernels.h. */
@@ -45,16 +46,18 @@ export class NativeBlake3 implements Blake3 {
   ): Promise<void> {
     const count = checkBatch(base, offsets, out, key);
     if (count === 0) return;
-    const status = await this.#symbols.warp_blake3_later(
-      NO_CONTEXT,
-      key === undefined ? MODE.hash : MODE.keyed,
-      key === undefined ? null : ffiBuffer(key),
-      ffiBuffer(base),
-      new Offsets().of(offsets),
-      BigInt(count),
-      ffiBuffer(out),
-      NO_JOB,
-    );
+    const places = new Offsets().of(offsets);
+    const status = await whileHeld([base, places, out, key], () =>
+      this.#symbols.warp_blake3_later(
+        NO_CONTEXT,
+        key === undefined ? MODE.hash : MODE.keyed,
+        key === undefined ? null : ffiBuffer(key),
+        ffiBuffer(base),
+        places,
+        BigInt(count),
+        ffiBuffer(out),
+        NO_JOB,
+      ));
     expectOk(status, "warp_blake3");
   }
 

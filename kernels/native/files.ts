@@ -6,6 +6,7 @@
 import { writeRaw } from "../../actors/base/fs/raw_name.ts";
 import type { NewFileMeta, Put, SmallFiles } from "../../actors/base/fs/backend.ts";
 import { ffiBuffer } from "../system/libraries.ts";
+import { whileHeld } from "../../actors/base/while_held.ts";
 import { refusal } from "../trial_cache.ts";
 import { libraryPath } from "./location.ts";
 
@@ -108,7 +109,10 @@ function manyPutter(symbols: Symbols): SmallFiles["putMany"] {
       view.setUint32(record + 56, keep(name), true);
     }
     const results = new Int32Array(puts.length);
-    await symbols.warp_files_put(records, puts.length, names, ffiBuffer(data), results);
+    await whileHeld(
+      [records, names, data, results],
+      () => symbols.warp_files_put(records, puts.length, names, ffiBuffer(data), results),
+    );
     return results;
   };
 }

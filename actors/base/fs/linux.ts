@@ -7,6 +7,7 @@
  */
 import type { Bytes } from "../bytes.ts";
 import { GiB, KiB } from "../units.ts";
+import { whileHeld } from "../while_held.ts";
 import type {
   FsBackend,
   Handle,
@@ -203,7 +204,10 @@ export class LinuxBackend implements FsBackend {
 
   async writeLater(file: Handle, bytes: Bytes, offset: number): Promise<void> {
     const length = BigInt(Math.min(bytes.length, IO_BYTES_MAX));
-    const count = await this.#call.pwrite_later(file, bytes, length, BigInt(offset));
+    const count = await whileHeld(
+      [bytes],
+      () => this.#call.pwrite_later(file, bytes, length, BigInt(offset)),
+    );
     // What is left, or what went wrong, comes out when it is tried again here.
     const done = Math.max(0, count);
     if (done < bytes.length) this.write(file, bytes.subarray(done), offset + done);
