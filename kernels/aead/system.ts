@@ -11,6 +11,7 @@ import type { Aead, Backend } from "../kernel.ts";
 import { ffiBuffer, LIBCRYPTO, openLibrary } from "../system/libraries.ts";
 import { checkOpen, checkSeal, TAG_BYTES } from "./spec.ts";
 
+const OPENSSL_INIT_NO_ATEXIT = 0x80000n;
 const EVP_CTRL_AEAD_GET_TAG = 0x10;
 const EVP_CTRL_AEAD_SET_TAG = 0x11;
 
@@ -25,6 +26,7 @@ const UPDATE = {
 const FINAL = { parameters: ["pointer", "buffer", "buffer"], result: "i32" } as const;
 
 const SYMBOLS = {
+  OPENSSL_init_crypto: { parameters: ["u64", "pointer"], result: "i32" },
   OpenSSL_version: { parameters: ["i32"], result: "pointer" },
   EVP_chacha20_poly1305: { parameters: [], result: "pointer" },
   EVP_CIPHER_CTX_new: { parameters: [], result: "pointer" },
@@ -42,6 +44,8 @@ type Symbols = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 /** @throws {WarpError} E_BACKEND_UNAVAILABLE when libcrypto, or this cipher in it, is missing. */
 export function open(): Backend<Aead> {
   const symbols = openLibrary(LIBCRYPTO, SYMBOLS);
+  // Else it cleans up when the process ends, under the feet of threads that still use it.
+  symbols.OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, null);
   const text = symbols.OpenSSL_version(0);
   const banner = text === null ? "" : Deno.UnsafePointerView.getCString(text);
   const version = /\d+\.\d+\.\d+\w*/.exec(banner)?.[0] ?? "of unknown version";

@@ -13,7 +13,11 @@
 #define GET_TAG 0x10
 #define SET_TAG 0x11
 
+/* OPENSSL_INIT_NO_ATEXIT */
+#define NO_CLEANUP 0x00080000ull
+
 static struct {
+  int (*init)(uint64_t, const void *);
   const char *(*version)(int);
   const void *(*cipher)(void);
   void *(*new_context)(void);
@@ -95,6 +99,8 @@ static struct contexts *contexts_of_thread(void) {
 
 static void open_once(void) {
   void *library = open_library();
+  /* Threads that end while the process does would free their contexts after OpenSSL has cleaned up. */
+  if (library != NULL && find(library, "OPENSSL_init_crypto", &evp.init)) evp.init(NO_CLEANUP, NULL);
   is_there = library != NULL && find(library, "OpenSSL_version", &evp.version) &&
              find(library, "EVP_chacha20_poly1305", &evp.cipher) &&
              find(library, "EVP_CIPHER_CTX_new", &evp.new_context) &&
