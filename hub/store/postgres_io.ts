@@ -263,6 +263,10 @@ class PostgresDatabase implements Database {
     if (code === undefined) return error;
     const text = `${this.#name()}: ${code}`;
     if (code === "23505") return new WarpError("E_EXISTS", `${text}, a unique constraint`);
+    // duplicate_object, duplicate_table: another hub was faster, for IF NOT EXISTS looks before it acts.
+    if (code === "42710" || code === "42P07") {
+      return new WarpError("E_EXISTS", `${text}, it exists`);
+    }
     if (code === "53100") return new WarpError("E_DISK_FULL", `${text}, its disk is full`);
     if (/^(28...|3D000)$/.test(code)) {
       return new WarpError("E_CONFIG", `${text}, it refuses user, password or database`);

@@ -19,7 +19,8 @@ export interface Sql {
    * Runs one statement; its rows, of a SELECT or a RETURNING.
    *
    * @throws {WarpError} E_STORE (the database is gone; whether a write was done is not known), E_DISK_FULL,
-   * E_EXISTS (a unique constraint). Inside a transaction an error ends it, caught or not.
+   * E_EXISTS (a unique constraint; of PostgreSQL also a table or type that is made twice). Inside a
+   * transaction an error ends it, caught or not.
    */
   all(statement: string, ...values: SqlValue[]): Promise<Row[]>;
 }
