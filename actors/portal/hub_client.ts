@@ -7,6 +7,7 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { type Bytes, equal, utf8 } from "../base/bytes.ts";
 import { ERROR_CODES, type ErrorCode } from "../base/error_codes.ts";
 import { isWarpError, WarpError } from "../base/errors.ts";
+import { pause } from "../base/pause.ts";
 import { type AnswerOf, API, type BodyOf, PACK_BYTES_MAX, type Route } from "./api.ts";
 import { problem } from "./api_fields.ts";
 import { fromBase64Url, toBase64Url } from "./base64url.ts";
@@ -392,18 +393,4 @@ async function* parseEvents(
       else if (line.startsWith("data:")) data.push(line.slice(5).trimStart());
     }
   }
-}
-
-function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = () => {
-      clearTimeout(timer);
-      reject(signal!.reason);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", stop);
-      resolve();
-    }, ms);
-    signal?.addEventListener("abort", stop, { once: true });
-  });
 }
