@@ -69,7 +69,7 @@ export function tuneSocket(conn: Pick<Deno.Conn, "localAddr" | "remoteAddr">): v
     if (fd === undefined) return;
     const name = new TextEncoder().encode("bbr");
     libc.setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, name.length);
-    const unsent = number(UNSENT_BYTES_MAX);
+    const unsent = cInt(UNSENT_BYTES_MAX);
     libc.setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, unsent, unsent.length);
   } catch {
     // No /proc, or not allowed to look there.
@@ -85,10 +85,10 @@ export function tuneDatagrams(port: number): void {
   if (libc === null) return;
   const { getsockname, getsockopt, setsockopt } = libc;
   try {
-    const size = number(DATAGRAM_BUFFER_BYTES);
+    const size = cInt(DATAGRAM_BUFFER_BYTES);
     for (const { name } of Deno.readDirSync("/proc/self/fd")) {
-      const fd = Number(name), type = number(0);
-      getsockopt(fd, SOL_SOCKET, SO_TYPE, type, number(type.length));
+      const fd = Number(name), type = cInt(0);
+      getsockopt(fd, SOL_SOCKET, SO_TYPE, type, cInt(type.length));
       if (type[0] !== SOCK_DGRAM || nameOf(fd, getsockname)?.port !== port) continue;
       setsockopt(fd, SOL_SOCKET, SO_RCVBUF, size, size.length);
       setsockopt(fd, SOL_SOCKET, SO_SNDBUF, size, size.length);
@@ -99,7 +99,7 @@ export function tuneDatagrams(port: number): void {
 }
 
 /** A C int. */
-function number(value: number): Uint8Array<ArrayBuffer> {
+function cInt(value: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(new Int32Array([value]).buffer);
 }
 
